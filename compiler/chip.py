@@ -1,0 +1,190 @@
+"""The noun `Chip`: limits, widths, kinds and cost figures of a target, each with its source.
+
+A chip is a YAML file. It is read without tags, anchors or aliases, so that it can neither run
+code nor grow, and validated strictly: an unknown key is an error, a number is never text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
+
+from spikeport.compiler.errors import ChipError
+
+LARGEST_FILE = 1 << 20  # bytes; ours are below 20 kB
+Basis = Literal["measured", "simulated", "fitted", "estimate", "code", "quoted", "run", "derived"]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no conversions, no changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Figure(Strict):
+    """A number with its unit, its source and how it was obtained."""
+
+    value: float | int
+    unit: str
+    source: str = Field(min_length=4)
+    basis: Basis
+
+
+class Range(Strict):
+    """Smallest and largest integer, with the source."""
+
+    low: int
+    high: int
+    source: str = Field(min_length=4)
+    basis: Basis
+
+
+class Topology(Strict):
+    """Tiles in a mesh, cores in a tile; core c is on tile c // cores_per_tile, y fastest."""
+
+    tiles_x: Figure
+    tiles_y: Figure
+    cores_per_tile: Figure
+
+
+class Limits(Strict):
+    """What one core can hold, and what one field of it can say."""
+
+    compartments_per_core: Figure
+    in_axons_per_core: Figure
+    out_axons_per_core: Figure
+    synaptic_memory_bits_per_core: Figure
+    synaptic_memory_word_bits: Figure
+    synapses_per_group: Figure
+    group_overhead_bits: Figure
+    index_bits: tuple[int, ...]
+    delay_bits: Figure
+    delay_steps: Range
+    weight_exponent: Range
+    decay_bits: Figure
+    threshold_mantissa: Range
+    bias_mantissa: Range
+    bias_exponent: Range
+    state_bits: Figure
+    refractory_steps: Range
+
+
+class CostColumn(Strict):
+    """One coherent set of energy figures; two columns are never mixed."""
+
+    title: str
+    source: str
+    uncertainty: Figure
+    figures: Mapping[str, Figure]
+
+
+class Chip(Strict):
+    """A chip that a network can be placed on.
+
+    Attributes:
+        name: what `--chip` takes.
+        title: full name.
+        level: `oracle-equal` (arithmetic tested against an outside implementation), `rules`
+            (limits only) or `estimate`.
+        kinds: neuron kinds (NIR names) that it runs.
+        resets: ways of resetting v that it runs.
+        signals: what a population may send to another.
+        arithmetic: name of the emulator's datapath.
+        costs: energy columns by name.
+        default_cost: the column that reports lead with.
+        notes: limits of this description.
+    """
+
+    name: str
+    title: str
+    level: Literal["oracle-equal", "rules", "estimate"]
+    kinds: tuple[str, ...]
+    resets: tuple[str, ...]
+    signals: tuple[str, ...]
+    arithmetic: Literal["lava", "nengo_loihi", "brian2_loihi"]
+    topology: Topology
+    limits: Limits
+    costs: Mapping[str, CostColumn]
+    default_cost: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return int(
+            self.topology.tiles_x.value
+            * self.topology.tiles_y.value
+            * self.topology.cores_per_tile.value
+        )
+
+    def tile(self, core: int) -> tuple[int, int]:
+        """Return (x, y) of the tile that holds a core."""
+        tile = core // int(self.topology.cores_per_tile.value)
+        rows = int(self.topology.tiles_y.value)
+        return tile // rows, tile % rows
+
+
+def read_chip(path: Path) -> Chip:
+    """Read and check a chip description.
+
+    Raises:
+        ChipError: not a file, too large, tags or aliases in it, or not our schema.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ChipError(
+            f"cannot read the chip {path.name}", error.strerror or "", "check the path"
+        ) from None
+    if len(raw) > LARGEST_FILE:
+        raise ChipError(
+            f"{path.name} is too large for a chip description",
+            f"more than {LARGEST_FILE} bytes",
+            "start from a copy of loihi1.yaml",
+        )
+    try:
+        text = raw.decode("utf8")
+        content = _plain_yaml(text)
+        return Chip.model_validate(_tuples(content))
+    except UnicodeDecodeError:
+        why = "it is not UTF-8 text"
+    except (YAMLError, ValueError, RecursionError) as error:
+        why = _reason(error)
+    raise ChipError(
+        f"{path.name} is not a chip description", why, "compare it with loihi1.yaml"
+    ) from None
+
+
+def _plain_yaml(text: str) -> Any:
+    for event in YAML(typ="safe", pure=True).parse(text):
+        tag = getattr(event, "tag", None)
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+            raise ValueError("YAML anchors and aliases are not allowed: write the value out")
+        if tag is not None and str(tag):
+            raise ValueError(f"the YAML tag {tag} is not allowed: plain values only")
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists become tuples: strict validation does not convert."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        return f"{where or 'the file'}: {first['msg']}{more}"[:300]
+    if isinstance(error, YAMLError):
+        return "YAML: " + str(error).replace("\n", " ")[:200]
+    return str(error)[:300] or type(error).__name__

@@ -1,0 +1,82 @@
+"""Every error a person can meet: what is wrong, why, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+
+def printable(text: object) -> str:
+    """Return `text` with anything that a terminal or a page could act upon replaced.
+
+    Names come out of files that nobody has checked: control characters could move the cursor,
+    and angle brackets could become markup where a message is pasted into a page.
+    """
+    return re.sub(r"[^\x20-\x7e\u00a0-\u2fff]|[<>]", "?", str(text))
+
+
+class SpikeportError(Exception):
+    """Base of all errors that are the user's to mend. Prints as `what: why` and a `fix:` line."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, why: str = "", fix: str = "") -> None:
+        self.what, self.why, self.fix = printable(what), printable(why), printable(fix)
+        super().__init__(self.what, self.why, self.fix)
+
+    def __str__(self) -> str:
+        first = f"{self.what}: {self.why}" if self.why else self.what
+        return f"{first}\n  fix: {self.fix}" if self.fix else first
+
+
+class LoadError(SpikeportError):
+    """A file cannot be read as what it claims to be."""
+
+
+class GraphError(SpikeportError):
+    """A graph is not a network that can be stepped."""
+
+
+class SemanticsError(SpikeportError):
+    """What a step means is unknown or contradictory."""
+
+
+class DataError(SpikeportError):
+    """Input or expected data does not match the network."""
+
+
+class LoweringError(SpikeportError):
+    """A network cannot be expressed on the chosen target."""
+
+
+class ChipError(SpikeportError):
+    """A chip description is wrong or unknown."""
+
+
+class FitError(SpikeportError):
+    """A network breaks limits of the chip; `violations` holds all of them, one text each."""
+
+    def __init__(self, what: str, violations: tuple[str, ...], fix: str = "") -> None:
+        self.violations = tuple(printable(violation) for violation in violations)
+        super().__init__(what, "; ".join(self.violations), fix)
+
+    def __str__(self) -> str:
+        lines = [self.what, *(f"  - {violation}" for violation in self.violations[:20])]
+        if len(self.violations) > 20:
+            lines.append(f"  - and {len(self.violations) - 20} more (--json lists all)")
+        return "\n".join([*lines, f"  fix: {self.fix}"] if self.fix else lines)
+
+
+class OutputError(SpikeportError):
+    """Something is already where the result should go."""
+
+
+class MissingError(SpikeportError):
+    """Something that the machine should have is not there."""
+
+    exit_code = 3
+
+
+class BackendError(SpikeportError):
+    """A backend failed or did not answer in time."""
+
+    exit_code = 3

@@ -1,0 +1,124 @@
+"""Every rounding, shift, wrap and saturation rule of the chips, once, in NumPy.
+
+This is the specification: `hardware.md` section 2 gives the sources, the tests compare each
+rule with values that other programs computed. All functions take and return int64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeport.compiler.kinds import Array
+
+STATE_LIMIT = 1 << 23  # u and v of Loihi 1: 23 bits and a sign
+DECAY_BITS = 12
+WEIGHT_SHIFT = 6  # synaptic input and thresholds are aligned 6 bits up
+SYNAPSE_LIMIT = (1 << 21) - (1 << 6)  # brian2_loihi: largest effective weight
+
+
+def decay(state: Array, keep: Array | int) -> Array:
+    """Return sign(state) * ((|state| * keep) >> 12): the loss is rounded toward zero.
+
+    Args:
+        state: any shape, |state| < 2**31.
+        keep: 4096 minus the decay field, 0 .. 4096.
+
+    >>> decay(np.array([-5, 5]), 2048).tolist()
+    [-2, 2]
+    """
+    product = np.abs(state) * np.asarray(keep, np.int64)
+    return np.asarray(np.sign(state) * (product >> DECAY_BITS), np.int64)
+
+
+def wrap_int32(value: Array) -> Array:
+    """Return `value` modulo 2**32 in the range of int32, as C and NumPy's int32 wrap."""
+    return wrap_bits(value, 32)
+
+
+def wrap_bits(value: Array, bits: int) -> Array:
+    """Return `value` in two's complement of `bits` bits, sign included.
+
+    >>> wrap_bits(np.array([2**23, -2**23 - 1]), 24).tolist()
+    [-8388608, 8388607]
+    """
+    half = 1 << (bits - 1)
+    return np.asarray((np.asarray(value, np.int64) + half) % (1 << bits) - half, np.int64)
+
+
+def wrap_lava(value: Array) -> Array:
+    """Return u as Lava 0.10 wraps it: one period only, and 2**23 itself is legal.
+
+    Not two's complement: -2**23 becomes +2**23 (AbstractPyLifModelFixed.subthr_dynamics).
+
+    >>> wrap_lava(np.array([2**23, 2**23 + 1, -2**23, 3 * 2**23])).tolist()
+    [8388608, -8388607, 8388608, 8388608]
+    """
+    limit = STATE_LIMIT
+    wrapped = np.where(value > limit, value - 2 * limit, value)
+    return np.asarray(np.where(wrapped <= -limit, value + 2 * limit, wrapped), np.int64)
+
+
+def saturate(value: Array, limit: int = STATE_LIMIT - 1) -> Array:
+    """Return `value` clipped to -limit .. limit."""
+    return np.asarray(np.clip(value, -limit, limit), np.int64)
+
+
+def unlimited(value: Array) -> Array:
+    """Return `value`: a datapath without overflow (brian2_loihi)."""
+    return value
+
+
+#: What happens to u when it leaves 24 bits, by the name of the switch.
+OVERFLOW = {
+    "lava": wrap_lava,
+    "twos_complement": lambda value: wrap_bits(value, 24),
+    "saturate": saturate,
+    "unlimited": unlimited,
+}
+
+
+def shift(value: Array, exponent: int) -> Array:
+    """Return value * 2**exponent; a negative exponent is an arithmetic right shift (floor).
+
+    >>> shift(np.array([-3, 3]), -1).tolist()
+    [-2, 1]
+    """
+    value = np.asarray(value, np.int64)
+    return value << exponent if exponent >= 0 else value >> -exponent
+
+
+def truncate_weights(mantissa: Array, sign_mode: str, bits: int, rounding: str) -> Array:
+    """Return weight mantissas with the low bits that `bits` cannot hold removed.
+
+    A mixed-sign weight gives one of its bits to the sign, so at 8 bits it is even.
+
+    Args:
+        mantissa: integers on the 8-bit scale, -256 .. 255.
+        sign_mode: `mixed`, `excitatory` or `inhibitory`.
+        bits: 1 .. 8.
+        rounding: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi, at most 254).
+
+    >>> truncate_weights(np.array([-3, 3, 255]), "mixed", 8, "floor").tolist()
+    [-4, 2, 254]
+    """
+    mantissa = np.asarray(mantissa, np.int64)
+    drop = 8 - bits + (sign_mode == "mixed")
+    step = 1 << drop
+    if rounding == "nearest":
+        nearest = np.rint(mantissa / step).astype(np.int64) * step
+        return np.asarray(np.clip(nearest, -256, 256 - step), np.int64)
+    if rounding == "floor" and sign_mode == "mixed":
+        return np.asarray((mantissa >> drop) << drop, np.int64)
+    return np.asarray(np.sign(mantissa) * ((np.abs(mantissa) >> drop) << drop), np.int64)
+
+
+def weight_range(sign_mode: str) -> tuple[int, int]:
+    """Return the smallest and largest mantissa that Lava lets in before truncation."""
+    return {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}[sign_mode]
+
+
+def sign_mode_of(mantissa: Array) -> str:
+    """Return the sign mode that describes the values, as Lava infers it."""
+    if mantissa.size == 0 or mantissa.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if mantissa.max() <= 0 else "mixed"

@@ -1,0 +1,49 @@
+"""The registry of neuron kinds. A kind is one class in one file of `models/neurons/`.
+
+The loader reads a node's fields from the class, the clock asks it for its per-step parameters,
+the reference and the emulator for its steps, the quantizer for its integers. Nothing else in
+the house knows a kind by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from spikeport.compiler.errors import GraphError
+
+if TYPE_CHECKING:
+    from spikeport.compiler.semantics import Semantics
+
+Array = np.ndarray[Any, Any]
+
+
+@runtime_checkable
+class Neuron(Protocol):
+    """What a neuron kind states: its parameters in SI units, and how they become a step."""
+
+    #: Name of the NIR primitive that this kind is, or "" for a kind of our own.
+    nir_type: ClassVar[str]
+    #: Parameters that must be above zero.
+    positive: ClassVar[tuple[str, ...]]
+    #: Value of parameters that old files leave out.
+    absent: ClassVar[Mapping[str, float]]
+    #: Does it send spikes (else its v is its output).
+    spiking: ClassVar[bool]
+
+    def clock(self, semantics: Semantics, dt: float) -> Any:
+        """Return the per-step parameters, see `clocked.Membrane`."""
+
+
+NEURONS: dict[str, type] = {}
+Kind = TypeVar("Kind", bound=type)
+
+
+def neuron(cls: Kind) -> Kind:
+    """Class decorator: make a neuron kind known by its NIR name."""
+    if cls.nir_type in NEURONS and NEURONS[cls.nir_type].__qualname__ != cls.__qualname__:
+        raise GraphError(f"two neuron kinds claim the NIR type {cls.nir_type}")
+    NEURONS[cls.nir_type] = cls
+    return cls

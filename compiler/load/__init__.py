@@ -1,0 +1,1 @@
+"""Readers of graph files: every file is hostile until checked."""

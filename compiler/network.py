@@ -1,0 +1,214 @@
+"""The noun `Network`: a graph in continuous time and SI units, as NIR means it.
+
+Nodes are values: neurons come from the registry in `kinds.py`, everything without state is
+defined here. After `fold_linear` every path between two populations runs through exactly one
+`Weights` node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.kinds import NEURONS, Array
+from spikeport.compiler.semantics import Semantics
+
+Shape = tuple[int, ...]
+
+
+def freeze(value: Any) -> Any:
+    """Return `value` with the arrays in it set non-writeable."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif sp.issparse(value):
+        for part in (value.data, value.indices, value.indptr):
+            part.flags.writeable = False
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            freeze(item)
+    return value
+
+
+def freeze_fields(noun: Any) -> None:
+    """Freeze every array that is a field of a dataclass (for `__post_init__`)."""
+    for each in fields(noun):
+        freeze(getattr(noun, each.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """Where data enters; shape of one step of one sample."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """Where results leave."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """y = weight x, weight of shape (post, pre)."""
+
+    weight: Array
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """y = weight x + bias, weight of shape (post, pre), bias (post,)."""
+
+    weight: Array
+    bias: Array
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d:
+    """2-D cross-correlation as PyTorch defines it; weight (out, in / groups, height, width)."""
+
+    weight: Array
+    bias: Array
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d:
+    """Sum over windows of each channel."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten:
+    """Join the dimensions start_dim to end_dim, counted without batch."""
+
+    start_dim: int
+    end_dim: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """y = scale * x, elementwise; scale broadcasts against the input's shape."""
+
+    scale: Array
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What `fold_linear` leaves on an edge: one matrix (post, pre) and what it was made of.
+
+    Attributes:
+        matrix: dense array or CSR array, float64, shape (post size, pre size).
+        bias: (post size,), added every step; zeros where there is none.
+        made_of: names of the folded nodes, in order.
+        conv: the convolution, where the matrix is one and nothing else.
+    """
+
+    matrix: Any
+    bias: Array
+    made_of: tuple[str, ...]
+    conv: Convolution | None = None
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """The geometry of a matrix that is a 2-D convolution.
+
+    `kernel` has PyTorch's layout (out, in / groups, height, width); shapes are
+    (channels, height, width).
+    """
+
+    kernel: Array
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A graph inside a graph, with Input and Output nodes of its own."""
+
+    nodes: Mapping[str, Any]
+    edges: tuple[tuple[str, str], ...]
+
+
+STATELESS = (Linear, Affine, Conv2d, SumPool2d, Flatten, Scale, Weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network in continuous time, with the semantics that say how it is stepped.
+
+    Attributes:
+        nodes: name -> node, in the order of the file.
+        edges: (source, target), each once.
+        semantics: what a step means; `dt` may still be missing.
+        shapes: name -> output shape, filled by `infer_shapes`.
+        repairs: what the loader mended, one sentence each.
+        name: the file's name, for messages.
+    """
+
+    nodes: Mapping[str, Any]
+    edges: tuple[tuple[str, str], ...]
+    semantics: Semantics = field(default_factory=Semantics)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
+    name: str = "network"
+
+    def with_semantics(self, semantics: Semantics) -> Network:
+        """Return the same graph under other semantics."""
+        return replace(self, semantics=semantics)
+
+    def into(self, name: str) -> list[str]:
+        """Return the nodes that send to `name`."""
+        return [source for source, target in self.edges if target == name]
+
+    def out_of(self, name: str) -> list[str]:
+        """Return the nodes that `name` sends to."""
+        return [target for source, target in self.edges if source == name]
+
+    def of_type(self, *types: type) -> list[str]:
+        """Return the names of nodes of the given types, in file order."""
+        return [name for name, node in self.nodes.items() if isinstance(node, types)]
+
+    @property
+    def neurons(self) -> list[str]:
+        """Names of the nodes that have state."""
+        return [name for name, node in self.nodes.items() if is_neuron(node)]
+
+
+def is_neuron(node: Any) -> bool:
+    """Is this node one of the registered neuron kinds."""
+    return type(node) in NEURONS.values()

@@ -1,0 +1,243 @@
+"""The noun `Program`: a network in integers, with bit widths and the scales back to floats.
+
+A Program runs by itself (function without placement). It cannot hold a float weight: every
+array in it is int32, checked at construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.network import Convolution, Shape, freeze_fields
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The three switches in which Loihi emulators differ (hardware.md 2.4).
+
+    Attributes:
+        overflow: of u: `lava`, `twos_complement`, `saturate` or `unlimited`.
+        weight_truncation: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi).
+        weight_exp_at: `sum` (Lava shifts the sum) or `synapse` (each weight).
+    """
+
+    overflow: str = "lava"
+    weight_truncation: str = "floor"
+    weight_exp_at: str = "sum"
+
+
+LAVA = Arithmetic()
+NENGO_LOIHI = Arithmetic("twos_complement", "nearest", "synapse")
+BRIAN2_LOIHI = Arithmetic("unlimited", "zero", "synapse")
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Integer parameters of a population; arrays int32 of shape (n,).
+
+    Per step, with >> rounding toward zero for the decays:
+
+        u <- (u * (4096 - (decay_u + 1)) >> 12) + (input << 6)
+        v <- (v * (4096 - decay_v) >> 12) + u + (bias_mantissa << bias_exponent)
+        spike when v > v_threshold << 6, then v is reset
+
+    Attributes:
+        decay_u: 0 .. 4095; 4095 forgets everything.
+        decay_v: 0 .. 4096; 0 never forgets.
+        v_threshold: mantissa, 0 .. 131071.
+        bias_mantissa: -4095 .. 4095.
+        bias_exponent: 0 .. 7.
+        reset: `to_value` (v = v_reset), `subtract` (v -= v_threshold << 6) or `none`.
+        v_reset, v_initial: levels of v, full 24-bit scale.
+        v_min: clamp from below.
+        refractory_steps: 1 loses no step; R holds v at its reset value for R - 1 steps.
+        start_step: the state is held at v_initial before this step.
+        spiking: False for readouts.
+        host_bias: the host writes the bias register every step (`Traces` input by that name).
+    """
+
+    decay_u: Array
+    decay_v: Array
+    v_threshold: Array
+    bias_mantissa: Array
+    bias_exponent: Array
+    v_reset: Array
+    v_initial: Array
+    v_min: Array
+    refractory_steps: Array
+    reset: str = "to_value"
+    start_step: int = 0
+    spiking: bool = True
+
+    def __post_init__(self) -> None:
+        _only_integers(self)
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class CellPopulation:
+    """A group of compartments (or an input) of a Program.
+
+    Attributes:
+        kind: NIR name of the neuron kind, `input`, or `constant` (the bias neuron).
+        shape: without batch; neurons are numbered in C order.
+        cell: integer parameters; None for inputs.
+        scale: v of the float network times this is v of the integers, (n,) float64;
+            it is a report of what quantization chose, never used in a step.
+    """
+
+    kind: str
+    shape: Shape
+    cell: Cell | None
+    scale: Array
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+    @property
+    def size(self) -> int:
+        """Number of compartments."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Integer weights from one population to another.
+
+    Attributes:
+        name: of the NIR nodes it came from.
+        pre, post: population names.
+        mantissa: (post size, pre size) int32, dense array or CSR array, already truncated.
+        exponent: the sum over a step is shifted by it, -7 .. 7.
+        sign_mode: `mixed`, `excitatory` or `inhibitory`.
+        weight_bits: 1 .. 8.
+        delay_steps: a spike of step t acts in step t + delay_steps; 1 .. 62.
+        conv: geometry with an integer kernel, where the matrix is a plain convolution.
+    """
+
+    name: str
+    pre: str
+    post: str
+    mantissa: Any
+    exponent: int
+    sign_mode: str
+    weight_bits: int = 8
+    delay_steps: int = 1
+    conv: Convolution | None = None
+
+    def __post_init__(self) -> None:
+        if self.mantissa.dtype != np.int32:
+            raise LoweringError(f"the weights of {self.name!r} are not int32")
+        freeze_fields(self)
+
+    @property
+    def synapse_count(self) -> int:
+        """Number of weights that are stored: those that are not zero."""
+        stored = self.mantissa.data if sp.issparse(self.mantissa) else self.mantissa
+        return int(np.count_nonzero(stored))
+
+
+@dataclass(frozen=True)
+class HostCurrent:
+    """A real-valued input: the host computes each neuron's drive and writes bias registers.
+
+    Attributes:
+        name: input population that is read.
+        targets: population -> (matrix, scale, filter): what the host multiplies by.
+        static: one value per sample, written once.
+    """
+
+    name: str
+    static: bool
+    targets: Mapping[str, HostTarget]
+
+
+@dataclass(frozen=True, eq=False)
+class HostTarget:
+    """What the host does for one population: drive = filter(matrix @ x + offset) * scale.
+
+    Attributes:
+        matrix: float64 (post size, input size).
+        offset: (post size,), biases that act with the input.
+        gain: (post size,), from drive to integer v per step.
+        keep: (post size,), share of the filtered current kept per step; 0 without a filter.
+        exponent: bias exponent, 0 .. 7; the mantissa is round(drive * gain / 2**exponent).
+        lag: steps by which the drive is sent later.
+    """
+
+    matrix: Any
+    offset: Array
+    gain: Array
+    keep: Array
+    exponent: int
+    lag: int
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A network in integers.
+
+    Attributes:
+        dt: seconds per step, for the report.
+        populations: name -> CellPopulation.
+        synapses: every projection.
+        outputs: NIR Output name -> population name.
+        lags: population -> steps by which it answers later than the reference.
+        arithmetic: the datapath.
+        host: real-valued inputs by input name; those populations send no spikes.
+        losses: what quantization lost, one row (dict of plain values) per object.
+        notes: sentences for the report.
+        name: for messages.
+    """
+
+    dt: float
+    populations: Mapping[str, CellPopulation]
+    synapses: tuple[Synapses, ...]
+    outputs: Mapping[str, str]
+    lags: Mapping[str, int]
+    arithmetic: Arithmetic = LAVA
+    host: Mapping[str, HostCurrent] = field(default_factory=dict)
+    losses: tuple[Mapping[str, Any], ...] = ()
+    repairs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    name: str = "network"
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the input populations."""
+        return [name for name, pop in self.populations.items() if pop.kind == "input"]
+
+    @property
+    def neurons(self) -> list[str]:
+        """Names of the populations that are compartments on the chip."""
+        return [name for name, pop in self.populations.items() if pop.cell is not None]
+
+    @property
+    def output(self) -> str:
+        """The population that is decoded: the first output's."""
+        return next(iter(self.outputs.values()))
+
+    @property
+    def max_delay(self) -> int:
+        """Longest delay of any projection, in steps."""
+        return max((each.delay_steps for each in self.synapses), default=1)
+
+    def into(self, post: str) -> list[Synapses]:
+        """Return the projections that end in `post`."""
+        return [each for each in self.synapses if each.post == post]
+
+
+def _only_integers(cell: Cell) -> None:
+    for name, value in vars(cell).items():
+        if isinstance(value, np.ndarray) and value.dtype != np.int32:
+            raise LoweringError(f"{name} of a Program is {value.dtype}, not int32")

@@ -1,0 +1,1 @@
+"""From floats to the integers of a chip, with a row for everything that was lost."""

@@ -1,0 +1,112 @@
+"""The noun `Traces`: what happened in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler.errors import DataError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.network import Shape, freeze_fields
+from spikeport.compiler.state import State
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Spikes as events, ordered by sample, step, neuron.
+
+    Attributes:
+        sample, step, neuron: int32 arrays of one length.
+        count: spikes in that cell, int32 (1 for binary populations).
+        samples, steps: extents; `shape` is the population's.
+    """
+
+    sample: Array
+    step: Array
+    neuron: Array
+    count: Array
+    samples: int
+    steps: int
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+    @classmethod
+    def from_dense(cls, raster: Array, shape: Shape) -> Events:
+        """Return the events of a raster of shape (samples, steps, n)."""
+        sample, step, neuron = (index.astype(np.int32) for index in np.nonzero(raster))
+        count = raster[sample, step, neuron].astype(np.int32)
+        return cls(sample, step, neuron, count, raster.shape[0], raster.shape[1], shape)
+
+    def dense(self) -> Array:
+        """Return counts, int32, shape (samples, steps, n)."""
+        size = int(np.prod(self.shape, dtype=np.int64))
+        raster = np.zeros((self.samples, self.steps, size), np.int32)
+        raster[self.sample, self.step, self.neuron] = self.count
+        return raster
+
+    @property
+    def total(self) -> int:
+        """Number of spikes."""
+        return int(self.count.sum(dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """Spikes, probes, counters and the State after a run.
+
+    Attributes:
+        source: which backend, for messages (`reference`, `emulator`, `lava`).
+        dt: seconds per step.
+        samples, steps: extents of the run; `steps` are the target's own steps.
+        model_steps: steps of the input that the run answers; the window of population p is
+            [lags[p], lags[p] + model_steps).
+        spikes: population -> Events, inputs included.
+        probes: `NAME.v` or `NAME.u` -> (samples, steps, n), after reset.
+        lags: population -> steps by which it is late against the reference.
+        counters: population -> counter -> (samples, n) int64: `spikes`, and on chips
+            `active` (steps in which the soma had something to do).
+        state: starts the next run.
+        output: name of the population that is decoded.
+        notes: sentences for the report.
+    """
+
+    source: str
+    dt: float
+    samples: int
+    steps: int
+    model_steps: int
+    spikes: Mapping[str, Events]
+    probes: Mapping[str, Array]
+    lags: Mapping[str, int]
+    counters: Mapping[str, Mapping[str, Array]]
+    state: State
+    output: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def window(self, name: str) -> Array:
+        """Return the spikes of `name` on the model's time axis, (samples, model_steps, n).
+
+        Raises:
+            DataError: the run was too short for this population's lag.
+        """
+        first = self.lags.get(name, 0)
+        raster = self.spikes[name].dense()[:, first : first + self.model_steps]
+        if raster.shape[1] < self.model_steps:
+            raise DataError(
+                f"the run of {self.steps} steps ends before {name!r} has answered",
+                f"its window is {first} to {first + self.model_steps}",
+                f"run {first + self.model_steps} steps",
+            )
+        return raster
+
+    def probe_window(self, key: str) -> Array:
+        """Return a probe on the model's time axis, (samples, model_steps, n)."""
+        first = self.lags.get(key.rpartition(".")[0], 0)
+        return self.probes[key][:, first : first + self.model_steps]

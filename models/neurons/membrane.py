@@ -1,0 +1,215 @@
+"""The integrate-and-fire family: one float step and one integer step for all its kinds.
+
+IF, LIF, CubaLIF, LI and CubaLI are the same equation with parts left out, so their steps are
+stated once here. The float step is the reference that every target is compared with; the
+integer step is the specification of what Loihi 1 does (hardware.md 2.1, 2.2).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler import fixed
+from spikeport.compiler.clocked import Membrane
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.program import Arithmetic, Cell
+from spikeport.compiler.semantics import Semantics
+
+
+def keep_and_gain(tau: Array, dt: float, semantics: Semantics, unit: bool) -> tuple[Array, Array]:
+    """Return the share of a state kept per step, and the gain of its input.
+
+    Euler keeps 1 - dt/tau and gains dt/tau; exact integration keeps e^(-dt/tau) and gains the
+    rest. With `unit` the gain is 1.
+
+    Args:
+        tau: time constants as the file gives them, shape (n,), > 0.
+        dt: seconds per step.
+        semantics: `integration` and `tau_unit` are read.
+        unit: is the input added unscaled.
+    """
+    seconds = tau / dt if semantics.tau_unit == "seconds_times_dt" else tau
+    if semantics.integration == "exact":
+        keep = np.exp(-dt / seconds)
+        gain = 1.0 - keep
+    else:
+        gain = dt / seconds
+        keep = 1.0 - gain
+    return keep, np.ones_like(keep) if unit else gain
+
+
+def membrane(
+    size: int, semantics: Semantics, dt: float, spiking: bool, **params: Array | bool
+) -> Membrane:
+    """Return a `Membrane` with the semantics' rules; parameters not given are neutral.
+
+    Args:
+        size: number of neurons.
+        semantics: of this node.
+        dt: seconds per step.
+        spiking: False for readouts.
+        params: `keep_v`, `gain_v`, `drive_v`, `v_threshold`, `v_reset`, and for kinds with a
+            synaptic current `keep_u`, `gain_u`; shape (n,).
+    """
+    v_reset = np.asarray(params.get("v_reset", np.zeros(size)))
+    initial = v_reset if semantics.initial_v is None else np.full(size, semantics.initial_v)
+    neutral: dict[str, Any] = {
+        "has_current": "keep_u" in params,
+        "keep_u": np.zeros(size),
+        "gain_u": np.ones(size),
+        "drive_v": np.zeros(size),
+        "v_threshold": np.full(size, np.inf),
+        "v_reset": v_reset,
+        "v_initial": initial.copy(),
+        "v_min": np.full(size, -np.inf if semantics.v_min is None else semantics.v_min),
+        "refractory_steps": np.full(size, round(semantics.refractory / dt), np.int64),
+    }
+    return Membrane(
+        **(neutral | params),
+        reset=semantics.reset if spiking else "none",
+        reset_when=semantics.reset_when,
+        spike=semantics.spike if spiking else "binary",
+        threshold=semantics.threshold,
+        current_order=semantics.current_order,
+        spiking=spiking,
+    )
+
+
+def start(cell: Membrane, samples: int) -> dict[str, Array]:
+    """Return the float state before the first step; arrays of shape (samples, n)."""
+    shape = (samples, cell.keep_v.size)
+    return {
+        "u": np.zeros(shape),
+        "v": np.broadcast_to(cell.v_initial, shape).copy(),
+        "refractory": np.zeros(shape, np.int64),
+        "pending": np.zeros(shape, np.int64),
+    }
+
+
+def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
+    """Take one float step in place and return the spike counts, int64, (samples, n).
+
+    Args:
+        cell: per-step parameters.
+        state: as `start` returns it; changed.
+        received: weighted sum of what arrived, (samples, n).
+    """
+    seen = _current(cell, state, received)
+    v = state["v"]
+    if cell.reset_when == "next_step":
+        _reset(cell, v, state["pending"])
+        state["pending"] = np.zeros_like(state["pending"])
+    moved = cell.keep_v * v + cell.gain_v * seen + cell.drive_v
+    held = state["refractory"] > 0
+    v = np.where(held, v, moved) if held.any() else moved
+    v = np.maximum(v, cell.v_min)
+    state["v"] = v
+    state["refractory"] = np.maximum(state["refractory"] - 1, 0)
+    if not cell.spiking:
+        return np.zeros(v.shape, np.int64)
+    spikes = _spikes(cell, v)
+    spikes = np.where(held, 0, spikes) if held.any() else spikes
+    if cell.reset_when == "next_step":
+        state["pending"] = spikes
+    else:
+        _reset(cell, v, spikes)
+    if cell.refractory_steps.any():
+        state["refractory"] = np.where(spikes > 0, cell.refractory_steps, state["refractory"])
+    return spikes
+
+
+def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
+    """Move the synaptic current and return what v sees of it."""
+    arrived = cell.gain_u * received
+    if not cell.has_current:
+        return arrived
+    before = state["u"]
+    if cell.current_order == "add_v_decay":
+        seen = before + arrived
+        state["u"] = cell.keep_u * seen
+    elif cell.current_order == "add_decay_v":
+        seen = state["u"] = cell.keep_u * (before + arrived)
+    elif cell.current_order == "v_decay_add":
+        seen = before
+        state["u"] = cell.keep_u * before + arrived
+    else:
+        seen = state["u"] = cell.keep_u * before + arrived
+    return seen
+
+
+def _spikes(cell: Membrane, v: Array) -> Array:
+    theta = cell.v_threshold
+    if cell.spike == "count":
+        with np.errstate(invalid="ignore"):
+            count = np.floor(v / theta)
+        if cell.threshold == "greater":
+            count = np.where(count * theta == v, count - 1, count)
+        return np.asarray(np.maximum(count, 0), np.int64)
+    above = v >= theta if cell.threshold == "greater_equal" else v > theta
+    return above.astype(np.int64)
+
+
+def _reset(cell: Membrane, v: Array, spikes: Array) -> None:
+    """Apply the reset of `spikes` to v, in place."""
+    if cell.reset == "to_value":
+        np.copyto(v, np.broadcast_to(cell.v_reset, v.shape), where=spikes > 0)
+    elif cell.reset == "subtract":
+        np.subtract(v, spikes * cell.v_threshold, out=v, where=spikes > 0)
+
+
+def start_integer(cell: Cell, samples: int) -> dict[str, Array]:
+    """Return the integer state before the first step; int64 arrays of shape (samples, n)."""
+    shape = (samples, cell.decay_v.size)
+    return {
+        "u": np.zeros(shape, np.int64),
+        "v": np.broadcast_to(cell.v_initial, shape).astype(np.int64),
+        "refractory": np.zeros(shape, np.int64),
+    }
+
+
+def step_integer(
+    cell: Cell, arithmetic: Arithmetic, state: dict[str, Array], received: Array, bias: Array
+) -> Array:
+    """Take one integer step in place and return the spikes, bool, (samples, n).
+
+    Args:
+        cell: integer parameters.
+        arithmetic: the datapath.
+        state: as `start_integer` returns it; changed.
+        received: sum of synaptic input in weight units (before << 6), int64, (samples, n).
+        bias: (bias mantissa << bias exponent), int64, broadcastable to (samples, n).
+    """
+    unlimited = arithmetic.overflow == "unlimited"
+    aligned = received << fixed.WEIGHT_SHIFT
+    total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64))
+    if unlimited:
+        u = total + aligned
+    else:
+        # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
+        u = fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total + fixed.wrap_int32(aligned)))
+    moved = fixed.decay(state["v"], 4096 - cell.decay_v.astype(np.int64)) + u + bias
+    v = moved if unlimited else fixed.saturate(fixed.wrap_int32(moved))
+    held = state["refractory"] > 0
+    v = np.maximum(np.where(held, state["v"], v), cell.v_min)
+    state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
+    if not cell.spiking:
+        state["v"] = v
+        return np.zeros(v.shape, bool)
+    threshold = cell.v_threshold.astype(np.int64) << fixed.WEIGHT_SHIFT
+    spikes = np.asarray((v > threshold) & ~held)
+    if cell.reset == "to_value":
+        v = np.where(spikes, cell.v_reset, v)
+    elif cell.reset == "subtract":
+        v = np.where(spikes, v - threshold, v)
+    if (cell.refractory_steps > 1).any():
+        state["refractory"] = np.where(spikes, cell.refractory_steps - 1, state["refractory"])
+    state["v"] = v
+    return spikes
+
+
+def steps_of(seconds: float, dt: float) -> int:
+    """Return a duration in whole steps, rounded to the nearest."""
+    return math.floor(seconds / dt + 0.5)

@@ -1,0 +1,1 @@
+"""The demo network: trained by examples/train_digits.py, shipped with its test data."""
