@@ -1,4 +1,59 @@
 """What runs or writes an Image, and the chips; imports compiler and models."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 if __name__ != "spikeport.backends":
     raise ImportError("import this folder as spikeport.backends; see pyproject.toml, package-dir")
+
+if TYPE_CHECKING:
+    from spikeport.compiler.chip import Chip
+
+BUILT_IN = ("reference", "emulator", "lava")
+CHIPS = Path(__file__).parent / "chips"
+
+
+def find(name: str) -> Any:
+    """Return the backend module of a name: built in, or an entry point `spikeport.backends`.
+
+    Raises:
+        DataError: no such backend.
+    """
+    from spikeport.compiler.errors import DataError
+
+    if name in BUILT_IN:
+        return import_module(f"spikeport.backends.{name}")
+    others = {point.name: point for point in entry_points(group="spikeport.backends")}
+    if name not in others:
+        known = ", ".join(sorted({*BUILT_IN, *others}))
+        raise DataError(f"unknown backend {name!r}", f"known are {known}", "--backend emulator")
+    return others[name].load()
+
+
+def chip_names() -> list[str]:
+    """Return the names of the chips that are shipped."""
+    return sorted(path.stem for path in CHIPS.glob("*.yaml"))
+
+
+def find_chip(name: str) -> Chip:
+    """Return a chip by its name or by the path of its YAML file.
+
+    Raises:
+        ChipError: unknown, or not a chip description.
+    """
+    from spikeport.compiler.chip import read_chip
+    from spikeport.compiler.errors import ChipError
+
+    if name in chip_names():
+        return read_chip(CHIPS / f"{name}.yaml")
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return read_chip(Path(name))
+    raise ChipError(
+        f"unknown chip {name!r}",
+        f"known are {', '.join(chip_names())}",
+        "choose one of them, or give the path of a YAML file of your own",
+    )

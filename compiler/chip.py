@@ -60,6 +60,8 @@ class Limits(Strict):
     in_axons_per_core: Figure
     out_axons_per_core: Figure
     synaptic_memory_bits_per_core: Figure
+    compartment_configs_per_core: Figure
+    threshold_configs_per_core: Figure
     synaptic_memory_word_bits: Figure
     synapses_per_group: Figure
     group_overhead_bits: Figure

@@ -87,6 +87,13 @@ class Population:
             size *= extent
         return size
 
+    @property
+    def cell(self) -> Membrane:
+        """The per-step parameters of a population that has state."""
+        if self.membrane is None:
+            raise TypeError(f"a population of kind {self.kind!r} has no state")
+        return self.membrane
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:

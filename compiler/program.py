@@ -60,7 +60,6 @@ class Cell:
         refractory_steps: 1 loses no step; R holds v at its reset value for R - 1 steps.
         start_step: the state is held at v_initial before this step.
         spiking: False for readouts.
-        host_bias: the host writes the bias register every step (`Traces` input by that name).
     """
 
     decay_u: Array
@@ -144,14 +143,14 @@ class Synapses:
         return int(np.count_nonzero(stored))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HostCurrent:
     """A real-valued input: the host computes each neuron's drive and writes bias registers.
 
     Attributes:
         name: input population that is read.
-        targets: population -> (matrix, scale, filter): what the host multiplies by.
-        static: one value per sample, written once.
+        targets: population -> what the host computes for it.
+        static: one value per sample, written once, before the first step.
     """
 
     name: str

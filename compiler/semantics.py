@@ -234,7 +234,7 @@ def from_metadata(stored: Mapping[str, Any]) -> Semantics:
         texts.append(f"{key}={value.item() if hasattr(value, 'item') else value}")
     dialect = stored.get("dialect", "")
     dialect = dialect.decode() if isinstance(dialect, bytes) else str(dialect)
-    return replace(apply_settings(Semantics(), texts), dialect=dialect)
+    return replace(apply_settings(Semantics(), texts), dialect=dialect or "file")
 
 
 def to_metadata(semantics: Semantics) -> dict[str, Any]:
@@ -248,6 +248,21 @@ def to_metadata(semantics: Semantics) -> dict[str, Any]:
     for node, over in semantics.nodes.items():
         flat |= {f"{node}.{name}": str(value) for name, value in over.items()}
     return flat
+
+
+def require_said(semantics: Semantics, command: str = "") -> None:
+    """Check that somebody said what a step means.
+
+    Raises:
+        SemanticsError: neither the file nor a preset nor a flag did.
+    """
+    if not semantics.dialect:
+        raise SemanticsError(
+            "what a time step means is unknown",
+            "NIR files do not say how neurons are stepped and reset, and tools disagree",
+            f"name the tool that the graph comes from: {command} --dialect "
+            f"{'|'.join(PRESETS)}".replace("  ", " "),
+        )
 
 
 def require_dt(semantics: Semantics, command: str = "") -> float:

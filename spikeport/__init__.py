@@ -1,0 +1,50 @@
+"""The face: what a person touches. Everything is imported where it is used.
+
+>>> import spikeport as sp
+>>> sorted(sp.__all__)[:4]
+['Chip', 'Network', 'Semantics', 'check']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "load": "spikeport.verbs",
+    "compile": "spikeport.verbs",
+    "run": "spikeport.verbs",
+    "compare": "spikeport.verbs",
+    "check": "spikeport.verbs",
+    "cost": "spikeport.verbs",
+    "chip": "spikeport.verbs",
+    "report": "spikeport.report.report",
+    "deploy": "spikeport.deploy",
+    "Network": "spikeport.compiler.network",
+    "Semantics": "spikeport.compiler.semantics",
+    "Chip": "spikeport.compiler.chip",
+    "errors": "spikeport.compiler",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from spikeport.compiler import errors as errors
+    from spikeport.compiler.chip import Chip as Chip
+    from spikeport.compiler.network import Network as Network
+    from spikeport.compiler.semantics import Semantics as Semantics
+    from spikeport.deploy import deploy as deploy
+    from spikeport.report.report import report as report
+    from spikeport.verbs import check as check
+    from spikeport.verbs import chip as chip
+    from spikeport.verbs import compare as compare
+    from spikeport.verbs import compile as compile
+    from spikeport.verbs import cost as cost
+    from spikeport.verbs import load as load
+    from spikeport.verbs import run as run
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'spikeport' has no attribute {name!r}")
+    home = import_module(_HOME[name])
+    return import_module(f"{_HOME[name]}.{name}") if name == "errors" else getattr(home, name)

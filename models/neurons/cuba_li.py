@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.kinds import Array, neuron
 from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.semantics import Semantics
-from spikeport.models.neurons.membrane import keep_and_gain, membrane
+from spikeport.models.neurons.membrane import keep_and_gain, membrane, unit_current
 
 
 @neuron
@@ -42,18 +42,17 @@ class CubaLi:
 
     def clock(self, semantics: Semantics, dt: float) -> Membrane:
         """Return both filters: u <- keep_u u + gain_u w_in input, v <- keep_v v + gain_v r u."""
-        unit = semantics.input_gain == "unit"
-        unit_u = unit or semantics.input_gain == "unit_current"
-        keep_u, gain_u = keep_and_gain(self.tau_syn.ravel(), dt, semantics, unit_u)
-        keep_v, gain_v = keep_and_gain(self.tau_mem.ravel(), dt, semantics, unit)
+        jump = replace(semantics, input_gain="unit") if unit_current(semantics) else semantics
+        keep_u, gain_u = keep_and_gain(self.tau_syn.ravel(), dt, jump, self.w_in.ravel())
+        keep_v, gain_v = keep_and_gain(self.tau_mem.ravel(), dt, semantics, self.r.ravel())
         return membrane(
             keep_v.size,
             semantics,
             dt,
             spiking=False,
             keep_u=keep_u,
-            gain_u=gain_u * self.w_in.ravel(),
+            gain_u=gain_u,
             keep_v=keep_v,
-            gain_v=gain_v * self.r.ravel(),
+            gain_v=gain_v,
             drive_v=(1.0 - keep_v) * self.v_leak.ravel(),
         )

@@ -39,16 +39,15 @@ class If:
         freeze_fields(self)
 
     def clock(self, semantics: Semantics, dt: float) -> Membrane:
-        """Return the step v <- v + dt r input (dt left out under unit gain)."""
+        """Return the step v <- v + dt r input (v + input under unit gain)."""
         r = self.r.ravel()
-        unit = semantics.input_gain == "unit"
         return membrane(
             r.size,
             semantics,
             dt,
             spiking=True,
             keep_v=np.ones(r.size),
-            gain_v=r * (1.0 if unit else dt),
+            gain_v=np.ones(r.size) if semantics.input_gain == "unit" else r * dt,
             v_threshold=self.v_threshold.ravel(),
             v_reset=self.v_reset.ravel(),
         )

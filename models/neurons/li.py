@@ -38,14 +38,13 @@ class Li:
 
     def clock(self, semantics: Semantics, dt: float) -> Membrane:
         """Return the step v <- keep v + gain r input + (1 - keep) v_leak."""
-        unit = semantics.input_gain == "unit"
-        keep_v, gain_v = keep_and_gain(self.tau.ravel(), dt, semantics, unit)
+        keep_v, gain_v = keep_and_gain(self.tau.ravel(), dt, semantics, self.r.ravel())
         return membrane(
             keep_v.size,
             semantics,
             dt,
             spiking=False,
             keep_v=keep_v,
-            gain_v=gain_v * self.r.ravel(),
+            gain_v=gain_v,
             drive_v=(1.0 - keep_v) * self.v_leak.ravel(),
         )

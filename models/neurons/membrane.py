@@ -19,17 +19,20 @@ from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.semantics import Semantics
 
 
-def keep_and_gain(tau: Array, dt: float, semantics: Semantics, unit: bool) -> tuple[Array, Array]:
+def keep_and_gain(
+    tau: Array, dt: float, semantics: Semantics, factor: Array
+) -> tuple[Array, Array]:
     """Return the share of a state kept per step, and the gain of its input.
 
-    Euler keeps 1 - dt/tau and gains dt/tau; exact integration keeps e^(-dt/tau) and gains the
-    rest. With `unit` the gain is 1.
+    Euler keeps 1 - dt/tau and gains factor * dt/tau; exact integration keeps e^(-dt/tau) and
+    gains factor times the rest. Under unit gain the input is added as it is: tools that do so
+    write r and w_in only to undo NIR's scaling, and do not use them.
 
     Args:
         tau: time constants as the file gives them, shape (n,), > 0.
         dt: seconds per step.
-        semantics: `integration` and `tau_unit` are read.
-        unit: is the input added unscaled.
+        semantics: `integration`, `tau_unit` and `input_gain` are read.
+        factor: r or w_in, shape (n,).
     """
     seconds = tau / dt if semantics.tau_unit == "seconds_times_dt" else tau
     if semantics.integration == "exact":
@@ -38,7 +41,12 @@ def keep_and_gain(tau: Array, dt: float, semantics: Semantics, unit: bool) -> tu
     else:
         gain = dt / seconds
         keep = 1.0 - gain
-    return keep, np.ones_like(keep) if unit else gain
+    return keep, np.ones_like(keep) if semantics.input_gain == "unit" else gain * factor
+
+
+def unit_current(semantics: Semantics) -> bool:
+    """Does the synaptic current jump by the whole input."""
+    return semantics.input_gain in ("unit", "unit_current")
 
 
 def membrane(
@@ -54,6 +62,9 @@ def membrane(
         params: `keep_v`, `gain_v`, `drive_v`, `v_threshold`, `v_reset`, and for kinds with a
             synaptic current `keep_u`, `gain_u`; shape (n,).
     """
+    if semantics.current_order == "add_decay_v" and "keep_u" not in params:
+        # Without a current, the input itself decays with v in the step in which it arrives.
+        params["gain_v"] = np.asarray(params["gain_v"]) * np.asarray(params["keep_v"])
     v_reset = np.asarray(params.get("v_reset", np.zeros(size)))
     initial = v_reset if semantics.initial_v is None else np.full(size, semantics.initial_v)
     neutral: dict[str, Any] = {
@@ -99,10 +110,9 @@ def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     """
     seen = _current(cell, state, received)
     v = state["v"]
-    if cell.reset_when == "next_step":
-        _reset(cell, v, state["pending"])
-        state["pending"] = np.zeros_like(state["pending"])
     moved = cell.keep_v * v + cell.gain_v * seen + cell.drive_v
+    if cell.reset_when == "next_step":
+        _reset(cell, moved, state["pending"])
     held = state["refractory"] > 0
     v = np.where(held, v, moved) if held.any() else moved
     v = np.maximum(v, cell.v_min)
@@ -125,6 +135,7 @@ def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     """Move the synaptic current and return what v sees of it."""
     arrived = cell.gain_u * received
     if not cell.has_current:
+        state["u"] = arrived
         return arrived
     before = state["u"]
     if cell.current_order == "add_v_decay":
@@ -179,11 +190,13 @@ def step_integer(
         cell: integer parameters.
         arithmetic: the datapath.
         state: as `start_integer` returns it; changed.
-        received: sum of synaptic input in weight units (before << 6), int64, (samples, n).
+        received: sum of synaptic input, int64, (samples, n): in weight units (before << 6), or
+            aligned already where exponents act on each synapse.
         bias: (bias mantissa << bias exponent), int64, broadcastable to (samples, n).
     """
     unlimited = arithmetic.overflow == "unlimited"
-    aligned = received << fixed.WEIGHT_SHIFT
+    by_synapse = arithmetic.weight_exp_at == "synapse"
+    aligned = received if by_synapse else received << fixed.WEIGHT_SHIFT
     total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64))
     if unlimited:
         u = total + aligned

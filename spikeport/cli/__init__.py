@@ -1,0 +1,41 @@
+"""The command line: `spikeport VERB FILE`. Results go to stdout, messages to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit: 0 fine, 1 difference or budget, 2 bad input, 3 missing."""
+    from spikeport.cli.app import app
+    from spikeport.compiler.errors import SpikeportError, printable
+
+    try:
+        app()
+    except SpikeportError as error:
+        about = next((arg for arg in sys.argv[2:] if not arg.startswith("-")), "")
+        _complain(str(error), about)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing was written\n")
+        sys.exit(130)
+    except MemoryError:
+        sys.stderr.write(
+            f"{printable(' '.join(sys.argv[1:3]))}: not enough memory\n"
+            "  fix: run fewer samples or a smaller network\n"
+        )
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _complain(text: str, about: str) -> None:
+    """Print one message; it names the file it is about."""
+    from pathlib import PurePath
+
+    from spikeport.compiler.errors import printable
+
+    name = printable(PurePath(about).name)
+    prefix = "" if not name or name in text else f"{name}: "
+    sys.stderr.write(f"error: {prefix}{text}\n")

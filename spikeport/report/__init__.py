@@ -1,0 +1,65 @@
+"""What a deployment found, on a page: `report.html`, `report.json` and `report.md`.
+
+In comes one plain dict, the result of `deploy`; out come three files that say the same. Nothing
+is computed here but how to show a figure: the page can be made again from `report.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spikeport.report.plain import finite
+
+FILES = {"report_html": "report.html", "report_json": "report.json", "report_md": "report.md"}
+
+
+def write_report(result: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Write the three reports into `folder` and return {name: file name}.
+
+    All three are rendered before the first is written, and each appears whole or not at all.
+    Keys of `report.json` keep the order of `result`, which is the network's; numbers that are
+    not finite become null.
+
+    Args:
+        result: JSON-able, as `deploy` returns it. A key that is missing counts as null.
+        folder: made if it is not there.
+    """
+    from spikeport.report.html import page
+    from spikeport.report.markdown import summary
+
+    values = finite(result)
+    texts = {
+        "report_html": page(values),
+        "report_json": _json(values),
+        "report_md": summary(values),
+    }
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        _write(folder / FILES[name], text)
+    return dict(FILES)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """Return one line per key: short enough to read, and quick for long rasters."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Put `text` at `path` in one stroke: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

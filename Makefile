@@ -1,0 +1,47 @@
+# Needs Python >= 3.11, a C compiler and the package index; .ci/setup does the rest.
+# The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs constraints links clean dev lava
+
+WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
+	export SPIKEPORT_LAVA_PYTHON; fi;
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: lava ## deploy the digits network to loihi1, on emulator and Lava; report in out/demo
+	@rm -rf out/demo
+	@$(WITH_LAVA) .venv/bin/spikeport demo --out out/demo
+
+test: lint lava ## lint, then every test
+	@$(WITH_LAVA) .venv/bin/python -m pytest -n 2 --dist=loadfile
+
+lint: dev ## style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+
+bench: dev ## measure the emulator
+	@.venv/bin/python hw_tests/bench/bench_emulator.py
+
+docs: ## build the documentation in docs/_build/html
+	@.ci/setup docs
+	@.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
+
+constraints: ## pin anew what pyproject.toml asks for (UPGRADE=1: newest versions)
+	@.ci/setup constraints
+
+links: ## make .links mirror the package's folders, for type checkers
+	@.ci/setup links
+
+clean: ## remove everything that make made
+	@.ci/setup clean
+	@rm -rf out/demo docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev:
+	@.ci/setup dev
+
+lava: dev
+	@.ci/setup lava

@@ -1,0 +1,215 @@
+"""Step a `Program` in integers, all samples at once; equal to Lava 0.10 bit for bit.
+
+Synaptic sums are taken in whichever form is exact and fastest: a float32 or float64 matrix
+product while every partial sum is a whole number that the type holds, a sparse product else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler import fixed
+from spikeport.compiler.errors import DataError
+from spikeport.compiler.host import host_biases
+from spikeport.compiler.image import Image
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.program import Arithmetic, Program, Synapses
+from spikeport.compiler.state import State
+from spikeport.compiler.traces import Events, Traces
+from spikeport.models.neurons import membrane
+
+FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
+
+
+def run(
+    noun: Program | Image,
+    inputs: Mapping[str, Array],
+    steps: int | None = None,
+    state: State | None = None,
+    probe: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Traces:
+    """Run the integers and return what happened.
+
+    Args:
+        noun: a Program, or an Image (placement changes no value).
+        inputs: input name -> (samples, steps, n): 0 or 1 for spikes; real values for inputs
+            that the host turns into bias registers (the whole input from step 0, also when a
+            State continues).
+        steps: chip steps to take; by default the input's and the latency of the output.
+        state: where to go on.
+        probe: `NAME.v` (after reset) or `NAME.u` to record.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        DataError: an input is missing or has the wrong size.
+    """
+    began = time.perf_counter()
+    program = noun.program if isinstance(noun, Image) else noun
+    _check_inputs(program, inputs)
+    first_input = next(iter(inputs.values()))
+    samples, given = first_input.shape[:2]
+    steps = given + program.lags[program.output] if steps is None else steps
+    depth = program.max_delay
+    variables, history, first = _start(program, samples, depth, state)
+    rasters = {
+        name: np.zeros((samples, steps, pop.size), np.uint8)
+        for name, pop in program.populations.items()
+    }
+    for name in program.inputs:
+        if name not in program.host:
+            length = min(steps, inputs[name].shape[1])
+            rasters[name][:, :length] = inputs[name][:, :length]
+    probes = {key: np.zeros((samples, steps, _size(program, key)), np.int32) for key in probe}
+    registers = {name: _register(program, name) for name in program.neurons}
+    host = host_biases(program, inputs, steps, first) if program.host else {}
+    incoming = {
+        name: [(each, _runnable(each, program.arithmetic)) for each in program.into(name)]
+        for name in program.neurons
+    }
+    active = {
+        name: np.zeros((samples, program.populations[name].size), np.int64)
+        for name in program.neurons
+    }
+
+    for t in range(steps):
+        for name in program.neurons:
+            cell = program.populations[name].cell
+            if cell is None or first + t < cell.start_step:
+                continue
+            received = np.zeros(active[name].shape, np.int64)
+            for synapses, apply in incoming[name]:
+                received += apply(_sent(rasters, history, synapses, t))
+            bias = registers[name] if name not in host else registers[name] + host[name][:, t]
+            local = variables[name]
+            busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
+            active[name] += busy
+            rasters[name][:, t] = membrane.step_integer(
+                cell, program.arithmetic, local, received, bias
+            )
+        for key in probe:
+            name, _, variable = key.rpartition(".")
+            probes[key][:, t] = variables[name][variable]
+        progress(t + 1, steps)
+
+    lag = program.lags[program.output]
+    return Traces(
+        source="emulator",
+        dt=program.dt,
+        samples=samples,
+        steps=steps,
+        model_steps=min(given, max(steps - lag, 0)),
+        spikes={
+            name: Events.from_dense(raster, program.populations[name].shape)
+            for name, raster in rasters.items()
+        },
+        probes=probes,
+        lags=dict(program.lags),
+        counters={
+            name: {
+                "spikes": rasters[name].sum(axis=1, dtype=np.int64),
+                **({"active": active[name]} if name in active else {}),
+            }
+            for name in program.populations
+        },
+        state=State(
+            first + steps,
+            variables,
+            {name: _last(history[name], raster, depth) for name, raster in rasters.items()},
+        ),
+        output=program.output,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
+    for name in program.inputs:
+        if name not in inputs:
+            raise DataError(f"no data for the input {name!r}", fix=f"give it as x.{name}")
+        if inputs[name].shape[2] != program.populations[name].size:
+            raise DataError(
+                f"the data of {name!r} has {inputs[name].shape[2]} values per step",
+                f"the input has {program.populations[name].size}",
+            )
+
+
+def _size(program: Program, key: str) -> int:
+    return program.populations[key.rpartition(".")[0]].size
+
+
+def _register(program: Program, name: str) -> Array:
+    """Return the bias registers of a population as they add to v, int64, (n,)."""
+    cell = program.populations[name].cell
+    if cell is None:
+        return np.zeros(0, np.int64)
+    return cell.bias_mantissa.astype(np.int64) << cell.bias_exponent.astype(np.int64)
+
+
+def _start(
+    program: Program, samples: int, depth: int, state: State | None
+) -> tuple[dict[str, dict[str, Array]], dict[str, Array], int]:
+    """Return fresh (variables, history, first step), from a State where there is one."""
+    if state is not None:
+        copies = {
+            name: {key: array.copy() for key, array in kept.items()}
+            for name, kept in state.variables.items()
+        }
+        return copies, dict(state.history), state.step
+    variables = {}
+    for name in program.neurons:
+        cell = program.populations[name].cell
+        if cell is not None:
+            variables[name] = membrane.start_integer(cell, samples)
+    history = {
+        name: np.zeros((depth, samples, pop.size), np.uint8)
+        for name, pop in program.populations.items()
+    }
+    return variables, history, 0
+
+
+def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], Array]:
+    """Return the exact function from spikes (samples, pre) to sums (samples, post), int64."""
+    mantissa, exponent = synapses.mantissa, synapses.exponent
+    if arithmetic.weight_exp_at == "synapse":
+        mantissa, exponent = _effective(mantissa, exponent), 0
+    if not sp.issparse(mantissa):
+        largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0)
+        exact = np.float32 if largest < 1 << 24 else np.float64
+        weight = np.ascontiguousarray(mantissa.T, dtype=exact)
+        return lambda sent: fixed.shift(np.rint(sent.astype(exact) @ weight), exponent)
+    rows = sp.csr_matrix(mantissa).astype(np.int64)
+    columns = sp.csr_matrix(rows.T)
+
+    def apply(sent: Array) -> Array:
+        if np.count_nonzero(sent) < FEW_SPIKES * sent.size:
+            total = (sp.csr_matrix(sent.astype(np.int64)) @ columns).toarray()
+        else:
+            total = np.asarray((rows @ sent.T.astype(np.int64)).T)
+        return fixed.shift(total, exponent)
+
+    return apply
+
+
+def _effective(mantissa: Array, exponent: int) -> Array:
+    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
+    dense = mantissa.toarray() if sp.issparse(mantissa) else mantissa
+    full = fixed.shift(dense, fixed.WEIGHT_SHIFT + exponent)
+    return np.asarray(np.clip(full, -fixed.SYNAPSE_LIMIT, fixed.SYNAPSE_LIMIT))
+
+
+def _sent(
+    rasters: Mapping[str, Array], history: Mapping[str, Array], synapses: Synapses, t: int
+) -> Array:
+    """Return the spikes that a projection delivers in step t, (samples, pre)."""
+    at = t - synapses.delay_steps
+    return rasters[synapses.pre][:, at] if at >= 0 else history[synapses.pre][at]
+
+
+def _last(history: Array, raster: Array, depth: int) -> Array:
+    """Return the spikes of the last `depth` steps, (depth, samples, n), newest last."""
+    joined = np.concatenate([history, np.moveaxis(raster, 1, 0)])
+    return joined[len(joined) - depth :].copy()

@@ -1,0 +1,175 @@
+"""One node of a NIR file: from its fields, as read, to one of our nodes.
+
+Only fields that the node's type has are used. Numbers become float64 and must be finite. Neuron
+types are those that somebody registered: `spikeport.models.neurons` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler.errors import LoadError
+from spikeport.compiler.kinds import NEURONS
+from spikeport.compiler.load.conv2d import read_conv2d
+from spikeport.compiler.load.values import Fields, above_zero, integer, integers, number, pair
+from spikeport.compiler.network import (
+    Affine,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Output,
+    Scale,
+    Shape,
+    SumPool2d,
+)
+
+#: NIR types that exist and that we do not read.
+NOT_YET = ("Conv1d", "AvgPool2d", "Delay", "I", "Threshold")
+LARGEST_SHAPE = 1 << 24  # elements
+#: Fields that NIR or its older versions write beside a node's own.
+BESIDE = ("type", "metadata", "input_type", "output_type", "input_shape", "shape")
+
+
+def read_node(fields: Fields) -> Any:
+    """Return the node that `fields` describe.
+
+    Raises:
+        LoadError: unknown type, or a field that is missing or impossible.
+    """
+    if fields.type in NEURONS:
+        return _read_neuron(fields)
+    if fields.type in READERS:
+        return READERS[fields.type][0](fields)
+    if fields.type in NOT_YET:
+        raise LoadError(
+            f"node '{fields.node}': spikeport does not read the type {fields.type} yet",
+            f"it reads {', '.join((*READERS, *NEURONS))} and nested graphs",
+            "replace the node in the tool that has the graph, or ask for the type",
+        )
+    raise LoadError(
+        f"node '{fields.node}' has the unknown type '{fields.type[:60]}'",
+        f"types that are read: {', '.join((*READERS, *NEURONS, 'NIRGraph'))}",
+        "check the spelling, or replace the node",
+    )
+
+
+def fields_used(node_type: str) -> tuple[str, ...]:
+    """Return the names of the fields that are read of a type; none for unknown types."""
+    if node_type in NEURONS:
+        return tuple(each.name for each in fields_of(NEURONS[node_type]))
+    return READERS[node_type][1] if node_type in READERS else ()
+
+
+def stated_input(fields: Fields) -> Shape:
+    """Return the input shape that a Conv2d or Flatten states, () where it states none.
+
+    Conv2d states (height, width), Flatten the whole shape; tools that did not know it wrote
+    zeros.
+    """
+    field = {"Conv2d": "input_shape", "Flatten": "input_type"}.get(fields.type, "")
+    if not field or not fields.has(field):
+        return ()
+    return integers(fields, field, 0)
+
+
+def _read_neuron(fields: Fields) -> Any:
+    kind: Any = NEURONS[fields.type]
+    values = {}
+    for each in fields_of(kind):
+        if each.name in kind.absent and not fields.has(each.name):
+            values[each.name] = np.array(kind.absent[each.name])
+            continue
+        values[each.name] = number(fields, each.name)
+        if each.name in kind.positive:
+            above_zero(fields, each.name, values[each.name])
+    _check_like_shapes(fields, values)
+    return kind(**values)
+
+
+def _check_like_shapes(fields: Fields, values: Mapping[str, Any]) -> None:
+    """Refuse parameters that do not describe the same neurons."""
+    shapes = {name: value.shape for name, value in values.items() if value.size != 1}
+    if any(not value.size for value in values.values()) or any(
+        len(shape) != len(next(iter(shapes.values()))) for shape in shapes.values()
+    ):
+        raise _unlike(fields, values)
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        raise _unlike(fields, values) from None
+
+
+def _unlike(fields: Fields, values: Mapping[str, Any]) -> LoadError:
+    shapes = ", ".join(f"{name} {value.shape}" for name, value in values.items())
+    return LoadError(
+        f"node '{fields.node}' ({fields.type}) has parameters of different shapes",
+        shapes,
+        "give every parameter one value, or one per neuron",
+    )
+
+
+def _read_port(kind: Callable[[Shape], Any]) -> Callable[[Fields], Any]:
+    def read(fields: Fields) -> Any:
+        shape = integers(fields, "shape", 1)
+        if math.prod(shape) > LARGEST_SHAPE:
+            raise fields.error(
+                "shape", f"is {shape}, so it is too large: the limit is {LARGEST_SHAPE} elements"
+            )
+        return kind(shape)
+
+    return read
+
+
+def _read_linear(fields: Fields) -> Linear:
+    weight = number(fields, "weight")
+    if weight.ndim != 2 or not weight.size:
+        raise fields.error("weight", f"has shape {weight.shape}, it must be (outputs, inputs)")
+    return Linear(weight)
+
+
+def _read_affine(fields: Fields) -> Affine:
+    weight = _read_linear(fields).weight
+    bias = number(fields, "bias")
+    if bias.shape != weight.shape[:1]:
+        raise fields.error(
+            "bias",
+            f"has shape {bias.shape}, weight {weight.shape} wants {weight.shape[:1]}",
+            "write one bias per output",
+        )
+    return Affine(weight, bias)
+
+
+def _read_sum_pool(fields: Fields) -> SumPool2d:
+    kernel = pair(fields, "kernel_size", 1)
+    padding = pair(fields, "padding", 0)
+    return SumPool2d(kernel, pair(fields, "stride", 1), padding)
+
+
+def _read_flatten(fields: Fields) -> Flatten:
+    return Flatten(integer(fields, "start_dim", -32), integer(fields, "end_dim", -32))
+
+
+def _read_scale(fields: Fields) -> Scale:
+    return Scale(number(fields, "scale"))
+
+
+#: NIR type -> reader, and the fields that it reads.
+READERS: Mapping[str, tuple[Callable[[Fields], Any], tuple[str, ...]]] = {
+    "Input": (_read_port(Input), ("shape",)),
+    "Output": (_read_port(Output), ("shape",)),
+    "Linear": (_read_linear, ("weight",)),
+    "Affine": (_read_affine, ("weight", "bias")),
+    "Conv2d": (
+        read_conv2d,
+        tuple(each.name for each in fields_of(Conv2d)),
+    ),
+    "SumPool2d": (_read_sum_pool, ("kernel_size", "stride", "padding")),
+    "Flatten": (_read_flatten, ("start_dim", "end_dim")),
+    "Scale": (_read_scale, ("scale",)),
+}

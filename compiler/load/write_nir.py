@@ -1,0 +1,112 @@
+"""Write a Network as a standard NIR file, its semantics beside it in the metadata."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler.errors import GraphError, OutputError
+from spikeport.compiler.network import (
+    Affine,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Output,
+    Scale,
+    Shape,
+    SumPool2d,
+    is_neuron,
+)
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
+from spikeport.compiler.passes.infer_shapes import infer_shapes
+from spikeport.compiler.semantics import to_metadata
+
+
+def write_network(network: Network, path: Path) -> None:
+    """Write `network` to `path` as nir 1.0.8 reads it; whole, or not at all.
+
+    Raises:
+        GraphError: the network holds nodes that NIR does not have.
+        OutputError: the file cannot be written.
+    """
+    import nir
+
+    path = Path(path)
+    graph = to_nir(network)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        nir.write(part, graph)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path.name}: cannot write the file",
+            error.strerror or str(error),
+            "choose a folder that exists and can be written",
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def to_nir(network: Network) -> Any:
+    """Return the `nir.NIRGraph` of a network, with its semantics as metadata `spikeport`.
+
+    Raises:
+        GraphError: shapes do not fit, or a node is none of NIR's.
+    """
+    import nir
+
+    net = infer_shapes(flatten_graphs(network))
+    source_of = {target: source for source, target in net.edges}
+    nodes = {
+        name: _to_nir_node(net, name, net.shapes.get(source_of.get(name, ""), ()))
+        for name in net.nodes
+    }
+    return nir.NIRGraph(
+        nodes=nodes,
+        edges=list(net.edges),
+        metadata={"spikeport": to_metadata(net.semantics)},
+        type_check=False,
+    )
+
+
+def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
+    """Return one node; `shape` is its input's."""
+    import nir
+
+    node = net.nodes[name]
+    if is_neuron(node) and hasattr(nir, type(node).nir_type):
+        values = {each.name: np.array(getattr(node, each.name)) for each in fields(node)}
+        return getattr(nir, type(node).nir_type)(**values)
+    match node:
+        case Input():
+            return nir.Input({"input": np.array(node.shape)})
+        case Output():
+            return nir.Output({"output": np.array(node.shape)})
+        case Linear():
+            return nir.Linear(np.array(node.weight))
+        case Affine():
+            return nir.Affine(np.array(node.weight), np.array(node.bias))
+        case Conv2d():
+            values = {each.name: getattr(node, each.name) for each in fields(node)}
+            return nir.Conv2d(input_shape=shape[1:], **values)
+        case SumPool2d():
+            return nir.SumPool2d(
+                np.array(node.kernel_size), np.array(node.stride), np.array(node.padding)
+            )
+        case Flatten():
+            return nir.Flatten({"input": np.array(shape)}, node.start_dim, node.end_dim)
+        case Scale():
+            return nir.Scale(np.array(node.scale))
+    raise GraphError(
+        f"{net.name}: node '{name}' ({type(node).__name__}) cannot be written to a NIR file",
+        "NIR has no such node",
+        "write the network as it was before it was folded",
+    )

@@ -1,0 +1,59 @@
+"""Decoders: from the output population's traces to a class per sample. Ties: lowest index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from spikeport.compiler.errors import DataError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.traces import Traces
+
+
+def _ttfs(spikes: Array) -> Array:
+    """Return scores that are larger the earlier a neuron spikes first."""
+    steps = spikes.shape[1]
+    fired = (spikes > 0).any(axis=1)
+    return np.where(fired, steps - np.argmax(spikes > 0, axis=1), 0)
+
+
+#: Decoders of spikes, (samples, steps, n) -> scores (samples, n).
+OF_SPIKES: Mapping[str, Callable[[Array], Array]] = {
+    "count": lambda spikes: spikes.sum(axis=1),
+    "ttfs": _ttfs,
+}
+#: Decoders of v.
+OF_V: Mapping[str, Callable[[Array], Array]] = {
+    "mem_last": lambda v: v[:, -1],
+    "mem_max": lambda v: v.max(axis=1),
+    "mem_mean": lambda v: v.mean(axis=1),
+}
+DECODERS = (*OF_SPIKES, *OF_V)
+
+
+def needs_v(decode: str) -> bool:
+    """Does this decoder read v of the output population.
+
+    Raises:
+        DataError: no such decoder.
+    """
+    if decode not in DECODERS:
+        raise DataError(
+            f"unknown decoder {decode!r}", f"known are {', '.join(DECODERS)}", "--decode count"
+        )
+    return decode in OF_V
+
+
+def predictions(traces: Traces, decode: str) -> Array:
+    """Return the class of each sample, (samples,), int64."""
+    if needs_v(decode):
+        return np.argmax(OF_V[decode](traces.probe_window(f"{traces.output}.v")), axis=1)
+    return np.argmax(OF_SPIKES[decode](traces.window(traces.output)), axis=1)
+
+
+def accuracy(traces: Traces, labels: Array | None, decode: str) -> float | None:
+    """Return the share of samples whose decoded class is the label; None without labels."""
+    if labels is None:
+        return None
+    return float(np.mean(predictions(traces, decode) == labels[: traces.samples]))

@@ -1,0 +1,226 @@
+"""The noun `Cost`: integer event counts times the figures of one cost column.
+
+Counts come from the run's counters and the Image's routes, never from averages, so one run
+serves any column. Dynamic energy only; static power is stated beside, not added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.chip import Chip, CostColumn, Figure
+from spikeport.compiler.errors import ChipError
+from spikeport.compiler.image import Image, Route
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.traces import Traces
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger.
+
+    Attributes:
+        population: whose events; the sender's for spikes, packets, hops and synaptic_ops.
+        kind: event kind.
+        core: where the energy is spent, -1 for the whole chip.
+        events_per_sample: mean count.
+        joules_per_event: the figure used.
+        source, basis: of that figure.
+    """
+
+    population: str
+    kind: str
+    core: int
+    events_per_sample: float
+    joules_per_event: float
+    source: str
+    basis: str
+
+    @property
+    def joules(self) -> float:
+        """Joules per sample."""
+        return self.events_per_sample * self.joules_per_event
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Energy per sample under one column.
+
+    Attributes:
+        column: name of the cost column; `title`, `source` say what it is.
+        ledger: every count with its figure.
+        uncertainty: relative, from the column.
+        samples: how many samples the means are over.
+    """
+
+    column: str
+    title: str
+    source: str
+    ledger: tuple[Entry, ...]
+    uncertainty: Figure
+    samples: int
+
+    @property
+    def joules_per_sample(self) -> float:
+        """Dynamic energy per sample, in joules."""
+        return sum(entry.joules for entry in self.ledger)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lowest and highest joules per sample under the column's uncertainty."""
+        middle, share = self.joules_per_sample, float(self.uncertainty.value)
+        return middle * (1 - share), middle * (1 + share)
+
+    def by(self, key: str) -> dict[Any, float]:
+        """Return joules per sample summed by `kind`, `population` or `core`."""
+        sums: dict[Any, float] = {}
+        for entry in self.ledger:
+            name = getattr(entry, key)
+            sums[name] = sums.get(name, 0.0) + entry.joules
+        return sums
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values without the ledger."""
+        return {
+            "column": self.column,
+            "title": self.title,
+            "source": self.source,
+            "joules_per_sample": self.joules_per_sample,
+            "interval": list(self.interval),
+            "uncertainty": self.uncertainty.value,
+            "uncertainty_source": self.uncertainty.source,
+            "by_kind": self.by("kind"),
+        }
+
+
+def column_of(chip: Chip, name: str | None) -> str:
+    """Return the name of a cost column.
+
+    Raises:
+        ChipError: the chip has no such column.
+    """
+    name = name or chip.default_cost
+    if name not in chip.costs:
+        raise ChipError(
+            f"{chip.name} has no cost column {name!r}",
+            f"it has {', '.join(chip.costs)}",
+            f"--cost {chip.default_cost}",
+        )
+    return name
+
+
+def cost(image: Image, traces: Traces, column: str | None = None, streamed: bool = False) -> Cost:
+    """Return the energy of a run under one cost column.
+
+    Args:
+        image: where everything is.
+        traces: of an emulator run, with its counters.
+        column: name; the chip's default where None.
+        streamed: samples follow each other without a reset of the state.
+
+    Raises:
+        ChipError: no such column.
+    """
+    name = column_of(image.chip, column)
+    figures = image.chip.costs[name]
+    counts: dict[tuple[str, str, int], float] = {}
+
+    def add(population: str, kind: str, core: int, events: float) -> None:
+        key = (population, kind, core)
+        counts[key] = counts.get(key, 0.0) + events
+
+    for part in image.slices:
+        counters = traces.counters[part.population]
+        add(part.population, "soma_access", part.core, float(part.neurons.size * traces.steps))
+        add(part.population, "soma_update", part.core, _mean(counters["active"], part.neurons))
+        add(part.population, "spike_out", part.core, _mean(counters["spikes"], part.neurons))
+    for route in image.routes:
+        sent = traces.counters[route.pre]["spikes"][:, route.neurons].mean(axis=0)
+        packets = float(sent.sum())
+        kind = _synapse_kind(image, route, figures)
+        add(route.pre, kind, route.target_core, float((sent * route.synapses).sum()))
+        add(route.pre, "packet", route.source_core, packets)
+        east, north = _hops(image, route)
+        add(route.pre, "hop_east_west", route.source_core, packets * east)
+        add(route.pre, "hop_north_south", route.source_core, packets * north)
+    if not streamed:
+        add("(chip)", "state_reset", -1, 1.0)
+    ledger = tuple(
+        _entry(figures, *key, events)
+        for key, events in counts.items()
+        if events and key[1] in figures.figures
+    )
+    return Cost(name, figures.title, figures.source, ledger, figures.uncertainty, traces.samples)
+
+
+def _mean(counter: Array, neurons: Array) -> float:
+    return float(counter[:, neurons].sum(axis=1).mean())
+
+
+def _entry(column: CostColumn, population: str, kind: str, core: int, events: float) -> Entry:
+    figure = column.figures[kind]
+    return Entry(population, kind, core, events, float(figure.value), figure.source, figure.basis)
+
+
+def _synapse_kind(image: Image, route: Route, column: CostColumn) -> str:
+    """Return the event kind of a route's synapses: sparse lists cost their own figure if known."""
+    if "synaptic_op_sparse" not in column.figures:
+        return "synaptic_op"
+    compartments = sum(part.neurons.size for part in image.slices if part.core == route.target_core)
+    half = 0.5 * compartments
+    return "synaptic_op_sparse" if float(np.mean(route.synapses)) < half else "synaptic_op"
+
+
+def _hops(image: Image, route: Route) -> tuple[int, int]:
+    """Return hops east-west and north-south; what comes from the host enters at the core."""
+    if route.source_core < 0:
+        return 0, 0
+    (x, y), (to_x, to_y) = (image.chip.tile(c) for c in (route.source_core, route.target_core))
+    return abs(to_x - x), abs(to_y - y)
+
+
+def neurobench(image: Image, traces: Traces) -> dict[str, Any]:
+    """Return NeuroBench's metrics of a run, by its definitions (averages per sample).
+
+    Biases are excluded from the operations; binary inputs make accumulates (ACs), real-valued
+    ones multiply-accumulates (MACs). Dense counts every synapse in every step.
+    """
+    program = image.program
+    accumulates = dense = synapses = possible = 0.0
+    for each in program.synapses:
+        if program.populations[each.pre].kind == "constant":
+            continue
+        mantissa = each.mantissa
+        per_pre = np.asarray((mantissa != 0).sum(axis=0)).ravel()
+        sent = traces.counters[each.pre]["spikes"].mean(axis=0)
+        accumulates += float((sent * per_pre).sum())
+        synapses += float(per_pre.sum())
+        possible += float(mantissa.shape[0] * mantissa.shape[1])
+        dense += float(mantissa.shape[0] * mantissa.shape[1] * traces.model_steps)
+    multiplies = 0.0
+    for host in program.host.values():
+        times = 1 if host.static else traces.model_steps
+        for target in host.targets.values():
+            rows, columns = target.matrix.shape
+            used = sp.csr_matrix(target.matrix).nnz
+            multiplies += float(used * times)
+            dense += float(rows * columns * traces.model_steps)
+            synapses, possible = synapses + used, possible + rows * columns
+    cells = [p for p in program.neurons if program.populations[p].kind != "constant"]
+    spikes = sum(float(traces.counters[p]["spikes"].mean(axis=0).sum()) for p in cells)
+    slots = sum(program.populations[p].size for p in cells) * traces.model_steps
+    bits = sum(use.synaptic_memory_bits for use in image.cores)
+    return {
+        "Footprint": bits // 8,
+        "ConnectionSparsity": 1.0 - synapses / possible if possible else 0.0,
+        "ActivationSparsity": 1.0 - spikes / slots if slots else 0.0,
+        "SynapticOperations": {
+            "Effective_MACs": multiplies,
+            "Effective_ACs": accumulates,
+            "Dense": dense,
+        },
+    }

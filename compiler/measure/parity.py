@@ -1,0 +1,213 @@
+"""The noun `Parity`: two runs compared cell by cell, and the first place where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler.errors import DataError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.network import Shape
+from spikeport.compiler.traces import Traces
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One cell in which two runs differ.
+
+    Attributes:
+        population, neuron (index in its shape), sample, step, variable: where; the step is on
+            the model's time axis, from 0.
+        expected, got: both values.
+    """
+
+    population: str
+    neuron: tuple[int, ...]
+    sample: int
+    step: int
+    variable: str
+    expected: float
+    got: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.variable} of {self.population}{list(self.neuron)} in step {self.step} of "
+            f"sample {self.sample} is {self.got:g}, expected {self.expected:g}"
+        )
+
+
+@dataclass(frozen=True)
+class PopulationParity:
+    """What the comparison of one population gave.
+
+    Attributes:
+        cells, different: how many values were compared, and how many differ.
+        lag: steps by which the second run answers later.
+        first_difference: earliest step, then lowest sample and neuron; None where all agree.
+        spikes_expected, spikes_got: totals.
+    """
+
+    cells: int
+    different: int
+    lag: int
+    first_difference: Difference | None
+    spikes_expected: int
+    spikes_got: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Two runs, compared at the lags that both state.
+
+    Attributes:
+        expected, got: names of the two sides.
+        populations: per population.
+        variables: what was compared.
+        samples: how many samples.
+    """
+
+    expected: str
+    got: str
+    populations: Mapping[str, PopulationParity]
+    variables: tuple[str, ...]
+    samples: int
+
+    @property
+    def cells(self) -> int:
+        """Values compared."""
+        return sum(each.cells for each in self.populations.values())
+
+    @property
+    def different(self) -> int:
+        """Values that differ."""
+        return sum(each.different for each in self.populations.values())
+
+    @property
+    def first_difference(self) -> Difference | None:
+        """The earliest difference of all populations (in steps, then in network order)."""
+        found = [p.first_difference for p in self.populations.values() if p.first_difference]
+        return min(found, key=lambda difference: difference.step, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as `--json` prints them."""
+        return {
+            "cells": self.cells,
+            "different": self.different,
+            "samples": self.samples,
+            "variables": list(self.variables),
+            "first_difference": difference_dict(self.first_difference, self.expected, self.got),
+            "populations": {
+                name: {
+                    "cells": each.cells,
+                    "different": each.different,
+                    "lag": each.lag,
+                    f"spikes_{self.expected}": each.spikes_expected,
+                    f"spikes_{self.got}": each.spikes_got,
+                    "first_difference": difference_dict(
+                        each.first_difference, self.expected, self.got
+                    ),
+                }
+                for name, each in self.populations.items()
+            },
+        }
+
+
+def difference_dict(
+    difference: Difference | None, expected: str = "expected", got: str = "got"
+) -> dict[str, Any] | None:
+    """Return a Difference as plain values, under the names of the two sides."""
+    if difference is None:
+        return None
+    plain = {
+        "population": difference.population,
+        "neuron": list(difference.neuron),
+        "sample": difference.sample,
+        "step": difference.step,
+        "variable": difference.variable,
+    }
+    return plain | {expected: difference.expected, got: difference.got}
+
+
+def compare(expected: Traces, got: Traces, names: Sequence[str] | None = None) -> Parity:
+    """Compare the spikes of two runs on the model's time axis, aligned by the lags they state.
+
+    Args:
+        expected, got: runs of the same inputs; the second may hold fewer samples.
+        names: populations; by default those with state that both have.
+
+    Raises:
+        DataError: nothing to compare.
+    """
+    samples = min(expected.samples, got.samples)
+    steps = min(expected.model_steps, got.model_steps)
+    both = names or [name for name in expected.counters if name in got.spikes]
+    populations = {}
+    for name in both:
+        pair = [run.window(name)[:samples, :steps] for run in (expected, got)]
+        lag = got.lags.get(name, 0) - expected.lags.get(name, 0)
+        populations[name] = compare_arrays(name, got.spikes[name].shape, "spikes", *pair, lag)
+    if not populations or samples * steps == 0:
+        raise DataError("there is nothing to compare", "the two runs share no population or step")
+    return Parity(expected.source, got.source, populations, ("spikes",), samples)
+
+
+def compare_bits(expected: Traces, got: Traces) -> Parity:
+    """Compare every spike, u and v of two integer runs, step by step, without any lag.
+
+    Raises:
+        DataError: the runs differ in extent, or a probe is missing.
+    """
+    samples = min(expected.samples, got.samples)
+    steps = min(expected.steps, got.steps)
+    populations = {}
+    for name in expected.counters:
+        parts = []
+        shape = expected.spikes[name].shape
+        for variable in ("spikes", "u", "v"):
+            pair = [_values(run, name, variable) for run in (expected, got)]
+            if pair[0] is None or pair[1] is None:
+                continue
+            pair = [array[:samples, :steps] for array in pair]
+            parts.append(compare_arrays(name, shape, variable, pair[0], pair[1], 0))
+        populations[name] = _joined(parts)
+    if not populations:
+        raise DataError("there is nothing to compare", "the two runs share no population")
+    return Parity(expected.source, got.source, populations, ("spikes", "u", "v"), samples)
+
+
+def _values(run: Traces, name: str, variable: str) -> Any:
+    if variable == "spikes":
+        return run.spikes[name].dense()
+    return run.probes.get(f"{name}.{variable}")
+
+
+def _joined(parts: list[PopulationParity]) -> PopulationParity:
+    """Return the comparison of several variables of one population as one."""
+    first = [part.first_difference for part in parts if part.first_difference]
+    return PopulationParity(
+        sum(part.cells for part in parts),
+        sum(part.different for part in parts),
+        0,
+        min(first, key=lambda difference: difference.step, default=None),
+        parts[0].spikes_expected,
+        parts[0].spikes_got,
+    )
+
+
+def compare_arrays(
+    name: str, shape: Shape, variable: str, expected: Array, got: Array, lag: int
+) -> PopulationParity:
+    """Compare two arrays of shape (samples, steps, n), value by value."""
+    wrong = expected != got
+    different = int(np.count_nonzero(wrong))
+    first = None
+    if different:
+        step, sample, neuron = np.argwhere(np.moveaxis(wrong, 1, 0))[0]
+        index = tuple(int(i) for i in np.unravel_index(neuron, shape)) if shape else ()
+        pair = [float(array[sample, step, neuron]) for array in (expected, got)]
+        first = Difference(name, index, int(sample), int(step), variable, *pair)
+    totals = [int(array.sum()) if variable == "spikes" else 0 for array in (expected, got)]
+    return PopulationParity(wrong.size, different, lag, first, *totals)

@@ -1,0 +1,164 @@
+"""Put a network under a clock: the only place where dt and dialect are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from spikeport.compiler.clocked import CONSTANT, Clocked, Population, Projection
+from spikeport.compiler.errors import GraphError, SemanticsError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.network import Input, Network, Output, Weights
+from spikeport.compiler.semantics import Semantics, require_dt
+
+
+def clock(net: Network) -> Clocked:
+    """Return the network per time step, under its own semantics.
+
+    Biases become projections from a population that is one in every step.
+
+    Args:
+        net: folded (`fold_linear`), with shapes and semantics.
+
+    Raises:
+        SemanticsError: dt is missing, or an override names a node that is not a neuron.
+        GraphError: a loop has no delay.
+    """
+    semantics = net.semantics
+    dt = require_dt(semantics)
+    _check_overrides(net, semantics)
+    populations: dict[str, Population] = {}
+    for name, node in net.nodes.items():
+        if isinstance(node, Input):
+            populations[name] = Population("input", net.shapes[name])
+        elif not isinstance(node, (Weights, Output)):
+            populations[name] = _population(node, net.shapes[name], semantics.at(name), dt)
+
+    paths = _paths(net)
+    depth = _depths(populations, paths)
+    component = _components(populations, paths)
+    constant = CONSTANT
+    while constant in populations:
+        constant += "_"
+    projections: list[Projection] = []
+    biases: list[Projection] = []
+    for name, pre, post in paths:
+        weights = net.nodes[name]
+        recurrent = component[pre] == component[post] and depth[post] <= depth[pre]
+        delay = semantics.recurrent_lag if recurrent else semantics.feedforward_lag
+        label = _label("+".join(weights.made_of), pre, post, projections)
+        projections.append(
+            Projection(label, pre, post, weights.matrix, delay, recurrent, weights.conv)
+        )
+        if weights.bias.any():
+            late = recurrent and not semantics.at(post).recurrent_bias_at_start
+            column = weights.bias[:, None].copy()
+            biases.append(Projection(f"{label}.bias", constant, post, column, int(late)))
+    if biases:
+        populations = {constant: Population("constant", (1,)), **populations}
+    outputs = {name: net.into(name)[0] for name in net.of_type(Output)}
+    clocked = Clocked(
+        dt=dt,
+        populations=populations,
+        projections=(*projections, *biases),
+        outputs=outputs,
+        lags=dict.fromkeys(populations, 0),
+        repairs=net.repairs,
+        name=net.name,
+    )
+    return in_order(clocked)
+
+
+def in_order(clocked: Clocked) -> Clocked:
+    """Return the same with populations sorted so that what acts in the same step comes first.
+
+    Raises:
+        GraphError: a loop of projections without delay.
+    """
+    waiting = dict.fromkeys(clocked.populations, 0)
+    followers: dict[str, list[str]] = {name: [] for name in waiting}
+    for projection in clocked.projections:
+        if projection.delay == 0:
+            waiting[projection.post] += 1
+            followers[projection.pre].append(projection.post)
+    ready = [name for name, count in waiting.items() if count == 0][::-1]
+    order: list[str] = []
+    while ready:
+        order.append(ready.pop())
+        for follower in followers[order[-1]]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                ready.append(follower)
+    if len(order) < len(waiting):
+        loop = [name for name, count in waiting.items() if count > 0]
+        raise GraphError(
+            f"{', '.join(loop[:6])} act on each other within one step",
+            "every loop needs a delay somewhere",
+            "use --set recurrent_lag=1, or say which layer is late with feedforward_lag",
+        )
+    return replace(clocked, populations={name: clocked.populations[name] for name in order})
+
+
+def _label(label: str, pre: str, post: str, taken: list[Projection]) -> str:
+    """Return a name that no other projection has."""
+    return f"{label} ({pre} -> {post})" if any(p.name == label for p in taken) else label
+
+
+def _check_overrides(net: Network, semantics: Semantics) -> None:
+    for name in semantics.nodes:
+        if name not in net.neurons:
+            raise SemanticsError(
+                f"the semantics of {name!r} are set, but there is no such neuron",
+                f"neurons here are {', '.join(net.neurons[:8])}",
+                "check the name in --set NODE.FIELD=VALUE",
+            )
+
+
+def _population(node: Any, shape: tuple[int, ...], semantics: Semantics, dt: float) -> Population:
+    cell = node.clock(semantics, dt)
+    signal = semantics.spike if node.spiking else "analog"
+    return Population(node.nir_type, shape, cell, signal)
+
+
+def _paths(net: Network) -> list[tuple[str, str, str]]:
+    """Return (weights node, source population, target population)."""
+    source = {target: name for name, target in net.edges if isinstance(net.nodes[target], Weights)}
+    return [
+        (name, source[name], target)
+        for name, target in net.edges
+        if isinstance(net.nodes[name], Weights)
+    ]
+
+
+def _depths(
+    populations: Mapping[str, Population], paths: list[tuple[str, str, str]]
+) -> dict[str, int]:
+    """Return the number of hops from the nearest input; what no input reaches comes last."""
+    followers: dict[str, list[str]] = {name: [] for name in populations}
+    for _, pre, post in paths:
+        followers[pre].append(post)
+    depth = {name: 0 for name, pop in populations.items() if pop.kind == "input"}
+    front = list(depth)
+    for name in front:  # grows while it is walked
+        for follower in followers[name]:
+            if follower not in depth:
+                depth[follower] = depth[name] + 1
+                front.append(follower)
+    return {name: depth.get(name, len(populations)) for name in populations}
+
+
+def _components(
+    populations: Mapping[str, Population], paths: list[tuple[str, str, str]]
+) -> dict[str, int]:
+    """Return the strongly connected component of each population."""
+    number = {name: index for index, name in enumerate(populations)}
+    pre: Array = np.array([number[p] for _, p, _ in paths], int)
+    post: Array = np.array([number[q] for _, _, q in paths], int)
+    graph = sp.coo_matrix((np.ones(pre.size), (pre, post)), shape=(len(number),) * 2)
+    _, labels = connected_components(graph, connection="strong")
+    return {name: int(labels[index]) for name, index in number.items()}

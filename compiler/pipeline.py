@@ -1,0 +1,80 @@
+"""The whole way from a graph to a chip on one screen. Order is meaning; the reason is beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.image import Image
+from spikeport.compiler.network import Network
+from spikeport.compiler.passes.clock import clock
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
+from spikeport.compiler.passes.fold_linear import fold_linear
+from spikeport.compiler.passes.infer_shapes import infer_shapes
+from spikeport.compiler.passes.normalise import (
+    drive_from_constant,
+    normalise_order,
+    shift_to_reset,
+)
+from spikeport.compiler.passes.retime import retime
+from spikeport.compiler.place.place import place
+from spikeport.compiler.place.verify import verify
+from spikeport.compiler.quantize.loihi import Peaks, quantize
+
+DEFAULT_PASSES = (
+    flatten_graphs,  # nested graphs have names of their own, everything after sees one level
+    infer_shapes,  # everything after reads shapes
+    fold_linear,  # chips have synapses between neurons and nothing else on the way
+)
+
+#: Clocked to Clocked, exact, before retiming: chips take one order, one reset level.
+NORMAL_FORM = (
+    normalise_order,  # may add a step of delay, which retiming must see
+    shift_to_reset,  # makes a drive out of a reset level ...
+    drive_from_constant,  # ... which becomes synapses here
+)
+
+
+def prepare(net: Network, passes: tuple[Any, ...] = DEFAULT_PASSES) -> Network:
+    """Return the network as populations with one `Weights` per path between them."""
+    for step in passes:
+        net = step(net)
+    return net
+
+
+def to_clocked(net: Network) -> Clocked:
+    """Return the network under its clock: what the reference runs."""
+    return clock(prepare(net))
+
+
+def for_chip(
+    clocked: Clocked, chip: Chip, host: frozenset[str] = frozenset(), allow_skew: bool = False
+) -> Clocked:
+    """Return the same network with the delays and lags of a chip; its rasters are equal, later."""
+    for step in NORMAL_FORM:
+        clocked = step(clocked)
+    delays = chip.limits.delay_steps
+    return retime(clocked, delays.low, delays.high, host, allow_skew)
+
+
+def compile_network(
+    net: Network,
+    chip: Chip,
+    peaks: Mapping[str, Peaks] | None = None,
+    host: Mapping[str, bool] | None = None,
+    allow_skew: bool = False,
+) -> Image:
+    """Return a network as integers on cores.
+
+    Args:
+        net: with complete semantics.
+        chip: target.
+        peaks: largest |u| and |v| seen per population in calibration.
+        host: real-valued inputs -> is the value static over a sample.
+        allow_skew: see `retime`.
+    """
+    clocked = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew)
+    program = quantize(clocked, chip, peaks or {}, host or {})
+    return verify(place(program, chip))

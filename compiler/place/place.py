@@ -1,0 +1,261 @@
+"""Place a Program: cut populations into slices, put slices on cores, count what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.errors import FitError
+from spikeport.compiler.image import CoreUse, Image, Route, Slice
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.place.memory import list_bits
+from spikeport.compiler.program import CellPopulation, Program, Synapses
+
+
+@dataclass
+class Need:
+    """What a slice asks of a core."""
+
+    compartments: int
+    in_axons: int
+    bits: int
+    synapses: int
+    configs: int
+    thresholds: int
+
+
+@dataclass
+class Open:
+    """A core that is being filled."""
+
+    slices: list[tuple[str, Array]] = field(default_factory=list)
+    needs: list[Need] = field(default_factory=list)
+
+
+def place(program: Program, chip: Chip) -> Image:
+    """Return the Program on cores.
+
+    Slices are consecutive neurons in an order in which neighbours share inputs (maps: row,
+    column, channel), as large as a core allows; small ones share a core. Cores are filled in
+    the order of the network, so that neighbours in it are neighbours on the mesh.
+
+    Raises:
+        FitError: every limit that is broken, by object, with the figure, the limit and a fix.
+    """
+    columns = {each.name: sp.csc_matrix(each.mantissa) for each in program.synapses}
+    rows = {name: sp.csr_matrix(matrix) for name, matrix in columns.items()}
+    violations: list[str] = []
+    cores: list[Open] = []
+    for name in program.neurons:
+        population = program.populations[name]
+        incoming = program.into(name)
+        for neurons in _slices(name, population, incoming, rows, chip, violations):
+            need = _need(population, neurons, incoming, rows, chip)
+            _put(cores, name, neurons, need, chip)
+    if len(cores) > chip.cores:
+        violations.append(
+            f"the network needs {len(cores)} cores, {chip.name} has {chip.cores}: use fewer or "
+            "smaller layers, or several chips"
+        )
+    slices = tuple(
+        Slice(name, neurons, number)
+        for number, core in enumerate(cores)
+        for name, neurons in core.slices
+    )
+    routes = _routes(program, slices, rows)
+    uses = _uses(cores, routes, chip)
+    limit = int(chip.limits.out_axons_per_core.value)
+    violations += [
+        f"core {use.core} ({_names(cores[use.core])}) sends {use.out_axons} out-axons, the limit "
+        f"is {limit}: split its populations so that each neuron reaches fewer cores"
+        for use in uses
+        if use.out_axons > limit
+    ]
+    if violations:
+        raise FitError(
+            f"{program.name} does not fit {chip.name}",
+            tuple(violations),
+            "change the network as each line says, or choose a larger chip",
+        )
+    return Image(program, chip, slices, routes, uses)
+
+
+def _order(population: CellPopulation) -> Array:
+    """Return the neurons so that those which read the same inputs are neighbours."""
+    numbers = np.arange(population.size)
+    if len(population.shape) == 3:
+        return np.ascontiguousarray(numbers.reshape(population.shape).transpose(1, 2, 0)).ravel()
+    return numbers
+
+
+def _slices(
+    name: str,
+    population: CellPopulation,
+    incoming: list[Synapses],
+    rows: dict[str, sp.csr_matrix],
+    chip: Chip,
+    violations: list[str],
+) -> Iterator[Array]:
+    """Yield neurons per slice, each as large as one core allows."""
+    order = _order(population)
+    start = 0
+    while start < order.size:
+        largest = min(int(chip.limits.compartments_per_core.value), order.size - start)
+
+        def fits(count: int, first: int = start) -> bool:
+            need = _need(population, order[first : first + count], incoming, rows, chip)
+            return not _broken(need, chip)
+
+        count = largest if fits(largest) else _largest_fitting(fits, largest)
+        if count == 0:
+            need = _need(population, order[start : start + 1], incoming, rows, chip)
+            violations += [
+                f"neuron {order[start]} of {name!r} alone needs {figure} {what}, a core has "
+                f"{limit}: {fix}"
+                for what, figure, limit, fix in _broken(need, chip)
+            ]
+            return
+        yield np.sort(order[start : start + count])
+        start += count
+
+
+def _largest_fitting(fits: object, largest: int) -> int:
+    """Return the largest count that fits, by bisection; 0 where not even one does."""
+    low, high = 0, largest
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle):  # type: ignore[operator]
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _need(
+    population: CellPopulation,
+    neurons: Array,
+    incoming: list[Synapses],
+    rows: dict[str, sp.csr_matrix],
+    chip: Chip,
+) -> Need:
+    in_axons = bits = count = 0
+    for each in incoming:
+        part = rows[each.name][neurons]
+        per_axon = np.bincount(part.indices, minlength=part.shape[1])
+        per_axon = per_axon[per_axon > 0]
+        in_axons += per_axon.size
+        count += int(per_axon.sum())
+        used, _ = list_bits(per_axon, neurons.size, each.weight_bits, each.delay_steps > 1, chip)
+        bits += used
+    return Need(neurons.size, in_axons, bits, count, *_configs(population, neurons))
+
+
+def _configs(population: CellPopulation, neurons: Array) -> tuple[int, int]:
+    """Return how many compartment and threshold configurations the neurons need."""
+    cell = population.cell
+    if cell is None:
+        return 0, 0
+    columns = (cell.decay_u, cell.decay_v, cell.refractory_steps, cell.bias_exponent)
+    table = np.stack([column[neurons] for column in columns])
+    return np.unique(table, axis=1).shape[1], np.unique(cell.v_threshold[neurons]).size
+
+
+def _broken(need: Need, chip: Chip) -> list[tuple[str, int, int, str]]:
+    """Return (what, figure, limit, fix) of every limit of one core that a need breaks."""
+    limits = chip.limits
+    table = (
+        ("compartments", need.compartments, limits.compartments_per_core, "use fewer neurons"),
+        (
+            "in-axons",
+            need.in_axons,
+            limits.in_axons_per_core,
+            "reduce its fan-in, or pool the layer before",
+        ),
+        (
+            "bits of synaptic memory",
+            need.bits,
+            limits.synaptic_memory_bits_per_core,
+            "reduce its fan-in",
+        ),
+        (
+            "compartment configurations",
+            need.configs,
+            limits.compartment_configs_per_core,
+            "let neurons share time constants",
+        ),
+        (
+            "threshold configurations",
+            need.thresholds,
+            limits.threshold_configs_per_core,
+            "let neurons share thresholds",
+        ),
+    )
+    return [
+        (what, figure, int(limit.value), fix)
+        for what, figure, limit, fix in table
+        if figure > limit.value
+    ]
+
+
+def _put(cores: list[Open], name: str, neurons: Array, need: Need, chip: Chip) -> None:
+    """Add a slice to the last core if it still fits there, else open a core."""
+    if cores:
+        together = [*cores[-1].needs, need]
+        total = Need(*(sum(getattr(n, key) for n in together) for key in vars(need)))
+        if not _broken(total, chip):
+            cores[-1].slices.append((name, neurons))
+            cores[-1].needs.append(need)
+            return
+    cores.append(Open([(name, neurons)], [need]))
+
+
+def _routes(
+    program: Program, slices: tuple[Slice, ...], rows: dict[str, sp.csr_matrix]
+) -> tuple[Route, ...]:
+    """Return the axons between cores: who sends where, and to how many synapses."""
+    core_of = {name: np.full(pop.size, -1, np.int64) for name, pop in program.populations.items()}
+    for each in slices:
+        core_of[each.population][each.neurons] = each.core
+    found: dict[tuple[str, int], Array] = {}
+    for synapses in program.synapses:
+        for each in slices:
+            if each.population != synapses.post:
+                continue
+            part = rows[synapses.name][each.neurons]
+            per_axon = np.bincount(part.indices, minlength=part.shape[1])
+            key = (synapses.pre, each.core)
+            found[key] = found.get(key, 0) + per_axon
+    routes = []
+    for (pre, target), per_axon in found.items():
+        for source in np.unique(core_of[pre]):
+            neurons = np.flatnonzero((per_axon > 0) & (core_of[pre] == source))
+            if neurons.size:
+                routes.append(Route(pre, int(source), target, neurons, per_axon[neurons]))
+    return tuple(routes)
+
+
+def _uses(cores: list[Open], routes: tuple[Route, ...], chip: Chip) -> tuple[CoreUse, ...]:
+    out_axons = np.zeros(len(cores), np.int64)
+    for route in routes:
+        if route.source_core >= 0:
+            out_axons[route.source_core] += route.neurons.size
+    return tuple(
+        CoreUse(
+            number,
+            *chip.tile(number),
+            compartments=sum(need.compartments for need in core.needs),
+            in_axons=sum(need.in_axons for need in core.needs),
+            out_axons=int(out_axons[number]),
+            synapses=sum(need.synapses for need in core.needs),
+            synaptic_memory_bits=sum(need.bits for need in core.needs),
+        )
+        for number, core in enumerate(cores)
+    )
+
+
+def _names(core: Open) -> str:
+    return ", ".join(repr(name) for name, _ in core.slices)

@@ -1,0 +1,57 @@
+"""Decay fields: how much of a state a chip forgets per step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.kinds import Array
+
+
+def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
+    """Return the integer decay field that follows `lost` most closely.
+
+    The chip computes  x <- x * (2**bits - field) >> bits  once per time step.
+
+    Args:
+        lost: share of the state that is lost per time step, shape (n,), in [0, 1].
+        name: of the population, for messages.
+        variable: `u` or `v`. v may keep everything (an integrator), u may not: the chip adds
+            1 to its field.
+        chip: its decay width is used.
+
+    Returns:
+        int32 array, shape (n,), in [0, 2**bits]. For u store one less.
+
+    Raises:
+        LoweringError: a state decays so slowly that the chip would never forget it, or grows.
+    """
+    bits = int(chip.limits.decay_bits.value)
+    unity = 1 << bits
+    if (lost < 0).any() or (lost > 1).any():
+        worst = int(np.argmax(np.maximum(-lost, lost - 1)))
+        raise LoweringError(
+            f"{variable} of neuron {worst} of {name!r} keeps {1 - lost[worst]:g} of itself per step",
+            "a chip's state can only decay, by 0 to 1 per step (dt is longer than the time "
+            "constant)" if lost[worst] > 1 else "a chip's state can only decay",
+            "use a dt that is shorter than every time constant",
+        )  # fmt: skip
+    field = np.rint(lost * unity).astype(np.int32)
+    slow = (field < 1) & ((lost > 0) | (variable == "u"))
+    if slow.any():
+        slowest = int(np.flatnonzero(slow)[np.argmin(lost[slow])])
+        raise LoweringError(
+            f"{variable} of neuron {slowest} of {name!r} loses {lost[slowest]:g} per time step",
+            f"the smallest decay that {bits} bits hold is {1 / unity:g}",
+            f"use a dt at least {_times_longer(lost[slowest], bits)} times longer",
+        )
+    return field
+
+
+def _times_longer(lost: float, bits: int) -> str:
+    if lost == 0:
+        return "infinitely many (it never decays)"
+    return f"{math.ceil(10 * 2.0 ** (-bits - 1) / lost) / 10 + 0.1:.1f}"

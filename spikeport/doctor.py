@@ -1,0 +1,74 @@
+"""What this machine has and what it lacks: nothing in, plain values out, for `spikeport doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from importlib import metadata
+from typing import Any
+
+import platformdirs
+
+from spikeport.backends.lava import environment
+from spikeport.compiler.errors import MissingError
+
+COMPILERS = ("cc", "gcc", "clang")
+
+
+def examine() -> dict[str, Any]:
+    """Return what `spikeport doctor` prints; nothing heavy is imported for it.
+
+    Returns:
+        `spikeport`, `python` {version, executable}, `platform`, `cores`, `packages` and `extras`
+        {name: version, or None where it is absent}, `lava` {python, version} (both None without
+        Lava), `compiler` (path of a C compiler or None), `folders` {name: path}, and `missing`,
+        a list of {what, why, fix}: empty when all is well.
+    """
+    missing: list[dict[str, str]] = []
+    packages, extras = _packages()
+    for name in (name for name, found in packages.items() if found is None):
+        missing.append(
+            {"what": f"{name} is not installed", "why": "", "fix": f"pip install {name}"}
+        )
+    compilers = (os.environ.get("CC", ""), *COMPILERS)
+    return {
+        "spikeport": metadata.version("spikeport"),
+        "python": {"version": platform.python_version(), "executable": sys.executable},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "packages": packages,
+        "extras": extras,
+        "lava": _lava(missing),
+        "compiler": next(filter(None, map(shutil.which, compilers)), None),
+        "folders": {
+            "lava": str(environment.sidecar()),
+            "cache": str(platformdirs.user_cache_path("spikeport")),
+        },
+        "missing": missing,
+    }
+
+
+def _lava(missing: list[dict[str, str]]) -> dict[str, str | None]:
+    try:
+        python = environment.find_python()
+        return {"python": str(python), "version": environment.version(python)}
+    except MissingError as error:
+        missing.append({"what": error.what, "why": error.why, "fix": error.fix})
+        return {"python": None, "version": None}
+
+
+def _packages() -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Return the versions of what spikeport's own metadata asks for: always, and by extras."""
+    core: dict[str, str | None] = {}
+    extras: dict[str, str | None] = {}
+    for text in metadata.requires("spikeport") or ():
+        name = re.split(r"[^\w.-]", text, maxsplit=1)[0]
+        group = extras if "extra ==" in text else core
+        try:
+            group[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            group[name] = None
+    return core, extras

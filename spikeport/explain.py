@@ -1,0 +1,2 @@
+"""stub"""
+def explain(*a): return None

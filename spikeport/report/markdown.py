@@ -1,0 +1,150 @@
+"""A result as a short Markdown page, for the summary of a CI run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from spikeport.report.plain import at, items, printable, table
+from spikeport.report.units import NONE, count, exact, percent, setting, si
+from spikeport.report.verdict import (
+    WORDING,
+    Verdict,
+    chip_against_reference,
+    difference,
+    interval,
+    spoken,
+    verdicts,
+)
+
+MARKS = {
+    "good": "\N{WHITE HEAVY CHECK MARK}",
+    "fair": "\N{WARNING SIGN}",
+    "bad": "\N{CROSS MARK}",
+    "plain": "\N{HIGH VOLTAGE SIGN}",
+    "absent": NONE,
+}
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """Return the summary: verdicts, parity, budget, energy, resources, assumptions.
+
+    Args:
+        result: as `write_report` takes it, with finite numbers only.
+    """
+    result = printable(result)
+    chip = at(result, "chip", "title") or at(result, "chip", "name") or "chip"
+    sections = [
+        [f"# {text(at(result, 'graph') or 'network')} on {text(chip)}"],
+        _rows(("", "", ""), map(_verdict, verdicts(result))),
+        _budget(result),
+        ["## Parity", *_parity(result)],
+        ["## Energy", *_energy(result)],
+        ["## Resources", *_resources(result)],
+        ["## Assumed", *_assumed(result)],
+        [f"spikeport {text(at(result, 'spikeport') or '')}; all figures: `report.json`"],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def text(value: Any) -> str:
+    """Return a text that Markdown shows as it is, on one line.
+
+    >>> text("a|b <script> *c* in_axons")
+    'a\\\\|b &lt;script&gt; \\\\*c\\\\* in_axons'
+    """
+    line = " ".join(str(value).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\|*`\[\]#~$])", r"\\\1", line)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", line)
+
+
+def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _verdict(verdict: Verdict) -> tuple[str, ...]:
+    lines = "; ".join(text(line) for line in verdict.lines)
+    return f"{MARKS[verdict.state]} {text(verdict.title)}", f"**{text(verdict.headline)}**", lines
+
+
+def _budget(result: Mapping[str, Any]) -> list[str]:
+    budget = at(result, "budget")
+    if not budget:
+        return []
+    rows = (
+        (
+            MARKS["good" if at(item, "ok") else "bad"],
+            text(at(item, "name")),
+            *(text(exact(at(item, key))) for key in ("old", "new", "limit")),
+        )
+        for item in items(budget, "items")
+    )
+    verdict = "kept" if at(budget, "passed") else "broken"
+    return [f"## Budget: {verdict}", "", *_rows(("", "figure", "old", "new", "limit"), rows)]
+
+
+def _parity(result: Mapping[str, Any]) -> list[str]:
+    parity = table(result, "parity")
+    lines = [f"* Chip and reference: {text(chip_against_reference(result))}."]
+    first = at(parity, "emulator_vs_reference", "first_difference")
+    if first:
+        lines.append(f"* First difference: {text(difference(first, 'reference', 'emulator'))}.")
+    if not at(parity, "lava_vs_emulator"):
+        return [*lines, "* Lava and emulator: not run; not compared with silicon."]
+    lava = verdicts(result)[1]
+    lines.append(f"* Lava and emulator: {text('; '.join(lava.lines))}.")
+    if lava.state == "good" and WORDING not in lava.lines:
+        lines.append(f"* {text(WORDING)}.")
+    return lines
+
+
+def _energy(result: Mapping[str, Any]) -> list[str]:
+    used = at(result, "energy", "column")
+    columns = table(result, "energy", "columns") or (
+        {used: table(result, "energy")} if used else {}
+    )
+    if not columns:
+        return ["Not estimated."]
+    kinds = dict.fromkeys(kind for column in columns.values() for kind in table(column, "by_kind"))
+    head = ("per sample", *(text(f"{name} (used)" if name == used else name) for name in columns))
+    rows = [
+        ("**all**", *(f"**{si(at(c, 'joules_per_sample'), 'J')}**" for c in columns.values())),
+        ("interval", *(interval(column) for column in columns.values())),
+    ]
+    for kind in kinds:
+        rows.append(
+            (text(spoken(kind)), *(si(at(c, "by_kind", kind), "J") for c in columns.values()))
+        )
+    return _rows(head, rows)
+
+
+def _resources(result: Mapping[str, Any]) -> list[str]:
+    resources, limits = table(result, "resources"), table(result, "limits")
+    rows = []
+    for name, value in resources.items():
+        limit = limits.get("cores") if name == "cores" else None
+        if name == "synaptic_memory_bits_fullest_core":
+            limit = limits.get("synaptic_memory_bits_per_core")
+        share = f"{percent(value / limit)} of {count(limit)}" if limit and value is not None else ""
+        rows.append((text(spoken(name)), count(value), share))
+    latency = at(result, "latency_steps")
+    rows.append(("latency", f"{count(latency)} steps", ""))
+    return _rows(("", "used", "of the limit"), rows)
+
+
+def _assumed(result: Mapping[str, Any]) -> list[str]:
+    assumed = items(result, "assumed")
+    if not assumed:
+        return ["Nothing."]
+    contract = table(result, "semantics")
+    said = [
+        text(field) + (f" = {text(setting(field, contract[field]))}" if field in contract else "")
+        for field in map(str, assumed)
+    ]
+    return [f"{', '.join(said)} (change with `--set FIELD=VALUE`)"]

@@ -1,0 +1,138 @@
+"""The sentences that matter most, once, for the page and for the summary alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeport.report.plain import at, items, table
+from spikeport.report.units import MINUS, NONE, SPACE, count, number, percent, si, si_range
+
+WORDING = "equal to Lava 0.10 (software); not compared with silicon"
+#: Accuracy lost on the way, as a share, up to which a deployment is called good, then fair.
+GOOD_LOSS, FAIR_LOSS = 0.01, 0.05
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One statement: `state` is good, fair, bad, plain or absent."""
+
+    title: str
+    state: str
+    headline: str
+    lines: tuple[str, ...]
+
+
+def verdicts(result: Mapping[str, Any]) -> tuple[Verdict, Verdict, Verdict]:
+    """Return what became of the accuracy, of the bits, and what a sample costs."""
+    return accuracy(result), bits(result), energy(result)
+
+
+def accuracy(result: Mapping[str, Any]) -> Verdict:
+    """Say what accuracy the reference has and what is left of it on the chip."""
+    title = f"Accuracy, reference {ARROW} chip"
+    before, after = at(result, "accuracy", "reference"), at(result, "accuracy", "emulator")
+    if before is None or after is None:
+        return Verdict(title, "absent", "not measured", ("The data has no labels.",))
+    lost = before - after
+    lines = [f"{_points(after - before)} on {_many(at(result, 'samples'), 'sample')}"]
+    if at(result, "accuracy", "lava") is not None:
+        samples = _many(at(result, "accuracy", "lava_samples"), "sample")
+        lines.append(f"Lava: {percent(result['accuracy']['lava'])} on {samples}")
+    state = "good" if lost <= GOOD_LOSS else "fair" if lost <= FAIR_LOSS else "bad"
+    return Verdict(title, state, f"{percent(before)} {ARROW} {percent(after)}", tuple(lines))
+
+
+def bits(result: Mapping[str, Any]) -> Verdict:
+    """Say whether emulator and Lava agree in every cell, or where they first do not."""
+    title = "Emulator = Lava"
+    parity = at(result, "parity", "lava_vs_emulator")
+    if not parity:
+        why = at(result, "backends", "lava", "why") or "Lava was not among the backends."
+        return Verdict(title, "absent", "not run", (why, "not compared with silicon"))
+    cells, different = at(parity, "cells") or 0, at(parity, "different") or 0
+    over = ", ".join(map(str, items(parity, "variables"))) or "spikes"
+    scope = f"{over}; {_many(at(parity, 'samples'), 'sample')}"
+    wording = at(result, "parity", "wording") or WORDING
+    if not cells:
+        return Verdict(title, "absent", "nothing compared", ("There was no cell to compare.",))
+    equal = f"equal in {count(cells - different)} of {count(cells)} cells"
+    if not different:
+        return Verdict(title, "good", "bit for bit", (f"{equal} ({scope})", wording))
+    first = difference(at(parity, "first_difference"), "emulator", "lava")
+    lines = (f"{equal} ({scope})", f"first: {first}", "not compared with silicon")
+    return Verdict(title, "bad", f"{_many(different, 'cell')} differ", lines)
+
+
+def energy(result: Mapping[str, Any]) -> Verdict:
+    """Say what one sample costs, how sure that is, and by whose figures."""
+    title = "Energy per sample"
+    joules = at(result, "energy", "joules_per_sample")
+    if joules is None:
+        return Verdict(title, "absent", "not estimated", ("There are no cost figures.",))
+    column = at(result, "energy", "column")
+    lines = [f"{interval(result['energy'])} by {at(result, 'energy', 'title') or column}"]
+    kinds = {kind: cost for kind, cost in table(result, "energy", "by_kind").items() if cost}
+    if kinds and joules:
+        most = max(kinds, key=lambda kind: kinds[kind])
+        lines.append(f"most of it: {spoken(most)}, {percent(kinds[most] / joules)}")
+    others = table(result, "energy", "columns")
+    for name, other in others.items():
+        if name != column:
+            lines.append(f"by {name}: {si(at(other, 'joules_per_sample'), 'J')}")
+    return Verdict(title, "plain", si(joules, "J"), tuple(lines))
+
+
+def chip_against_reference(result: Mapping[str, Any]) -> str:
+    """Say in how many cells the chip's raster differs from the reference's."""
+    parity = at(result, "parity", "emulator_vs_reference")
+    cells, different = at(parity, "cells"), at(parity, "different")
+    if not cells:
+        return "not compared"
+    if not different:
+        return f"equal in {count(cells)} of {count(cells)} cells, at the known lags"
+    share = percent(different / cells)
+    return f"{count(different)} of {count(cells)} cells differ ({share}), at the known lags"
+
+
+def difference(first: Any, one: str, other: str) -> str:
+    """Say where two sides first differ, and what each of them has there.
+
+    >>> difference({"population": "fc", "neuron": [3], "sample": 0, "step": 7, "variable": "v",
+    ...             "emulator": 5, "lava": 6}, "emulator", "lava")
+    'fc[3], sample 0, step 7: v is 5 in emulator, 6 in lava'
+    """
+    if not first:
+        return NONE
+    neuron = ", ".join(map(str, items(first, "neuron")))
+    where = f"{at(first, 'population')}[{neuron}]"
+    values = f"{number(at(first, one))} in {one}, {number(at(first, other))} in {other}"
+    cause = f" ({first['cause']})" if at(first, "cause") else ""
+    variable = at(first, "variable")
+    return f"{where}, sample {at(first, 'sample')}, step {at(first, 'step')}: " + (
+        f"{variable} is {values}{cause}"
+    )
+
+
+def interval(cost: Any) -> str:
+    """Return the band of a cost: `4.9 to 7.2 uJ`."""
+    bounds = items(cost, "interval")
+    return si_range(bounds[0], bounds[1], "J") if len(bounds) == 2 else "no interval"
+
+
+def spoken(name: str) -> str:
+    """Return a field's name as words: soma_update is soma update."""
+    return str(name).replace("_", " ")
+
+
+def _points(change: float) -> str:
+    if abs(change) < 5e-6:
+        return "unchanged"
+    sign = MINUS if change < 0 else "+"
+    return f"{sign}{abs(100 * change):.2f}{SPACE}points"
+
+
+def _many(value: Any, word: str) -> str:
+    return f"{count(value)} {word}" if value == 1 else f"{count(value)} {word}s"

@@ -1,0 +1,266 @@
+"""The verbs: load, compile, run, compare, cost, check. Each takes a noun and returns a noun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spikeport.models.neurons  # noqa: F401 - registers the neuron kinds
+from spikeport import backends
+from spikeport.compiler import semantics as contract
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.errors import DataError, FitError, LoweringError
+from spikeport.compiler.image import Image
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.load.nir import read_network
+from spikeport.compiler.measure.energy import Cost
+from spikeport.compiler.measure.energy import cost as energy_cost
+from spikeport.compiler.measure.parity import Parity, compare_bits
+from spikeport.compiler.measure.parity import compare as compare_spikes
+from spikeport.compiler.network import Network
+from spikeport.compiler.pipeline import compile_network, to_clocked
+from spikeport.compiler.program import Program
+from spikeport.compiler.quantize.loihi import Peaks
+from spikeport.compiler.state import State
+from spikeport.compiler.traces import Traces
+from spikeport.data import Data, read_data
+
+Noun = Network | Clocked | Program | Image
+Progress = Callable[[int, int], None]
+CALIBRATION_SAMPLES = 64
+
+
+def load(
+    path: str | Path,
+    dialect: str | None = None,
+    dt: float | None = None,
+    settings: Iterable[str] = (),
+) -> Network:
+    """Read a NIR graph and say what its steps mean.
+
+    Args:
+        path: a `.nir` file.
+        dialect: preset of the tool that the graph comes from; without it the semantics stored
+            in the file, if any.
+        dt: seconds per step.
+        settings: `FIELD=VALUE` or `NODE.FIELD=VALUE`.
+
+    Raises:
+        LoadError: the file is not a readable NIR graph.
+        GraphError: the graph is not a network.
+        SemanticsError: unknown dialect, field or value.
+    """
+    net = read_network(Path(path))
+    if dialect is not None:
+        net = net.with_semantics(contract.preset(dialect))
+    if dt is not None:
+        known = tuple(name for name in net.semantics.assumed if name != "dt")
+        parsed = contract.parse_field("dt", dt)
+        net = net.with_semantics(replace(net.semantics, dt=parsed, assumed=known))
+    return net.with_semantics(contract.apply_settings(net.semantics, settings))
+
+
+def chip(name: str | Path) -> Chip:
+    """Return a chip by name or by the path of a YAML file.
+
+    Raises:
+        ChipError: unknown, or not a chip description.
+    """
+    return backends.find_chip(str(name))
+
+
+def compile(
+    net: Network,
+    chip: str | Path | Chip = "loihi1",
+    calibration: object = None,
+    kind: str = "spikes",
+    allow_skew: bool = False,
+) -> Image:
+    """Return a network as integers on the cores of a chip.
+
+    Args:
+        net: with complete semantics.
+        chip: name, path or Chip.
+        calibration: data as `read_data` takes it; scales are chosen so that u and v of the
+            reference on (at most 64 of) these samples stay far inside the chip's range.
+            Without it a bound from the weights is used.
+        kind: `spikes`, `counts` or `current`.
+        allow_skew: delay an edge of a loop that cannot be retimed (not exact).
+
+    Raises:
+        LoweringError, FitError: what the chip cannot do or hold, and what would work.
+    """
+    target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
+    if calibration is None:
+        return compile_network(net, target, allow_skew=allow_skew)
+    data = calibration if isinstance(calibration, Data) else read_data(calibration, net, kind)
+    peaks = calibrate(to_clocked(net), data)
+    return compile_network(net, target, peaks, data.host(), allow_skew)
+
+
+def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
+    """Return the largest u and v of every population over (at most 64 of) the samples.
+
+    v before a reset is at most the threshold and one step's current; that bound is used.
+    """
+    from spikeport.backends import reference
+
+    few = data.first(CALIBRATION_SAMPLES)
+    chunk = max(1, int(2e7 / max(1, few.steps * sum(p.size for p in clocked.populations.values()))))
+    probe = [f"{name}.{variable}" for name in clocked.neurons for variable in ("u", "v")]
+    largest: dict[str, float] = dict.fromkeys(probe, 0.0)
+    for first in range(0, few.samples, chunk):
+        part = {name: x[first : first + chunk] for name, x in few.inputs.items()}
+        traces = reference.run(clocked, part, probe=probe)
+        for key in probe:
+            largest[key] = max(largest[key], float(np.abs(traces.probes[key]).max(initial=0.0)))
+    return {name: _peaks(clocked, name, largest, few) for name in clocked.neurons}
+
+
+def _peaks(clocked: Clocked, name: str, largest: Mapping[str, float], data: Data) -> Peaks:
+    cell = clocked.populations[name].cell
+    gain = float(np.abs(cell.gain_v).max(initial=1.0))
+    u = largest[f"{name}.u"] * gain
+    theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
+    level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
+    v = max(largest[f"{name}.v"], level + u + float(np.abs(cell.drive_v).max(initial=0.0)))
+    return Peaks(u, v, u if data.kind == "current" else 0.0)
+
+
+def run(
+    noun: Noun,
+    x: object,
+    steps: int | None = None,
+    state: State | None = None,
+    backend: str | None = None,
+    probe: Sequence[str] = (),
+    kind: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Traces:
+    """Run a noun and return its Traces; `traces.state` starts the next call.
+
+    Args:
+        noun: a Network or Clocked runs on the float reference, a Program or Image on the
+            emulator (or on Lava).
+        x: data as `read_data` takes it, or a Data.
+        steps: steps to take; by default until the output has answered.
+        state: where to go on.
+        backend: `reference`, `emulator` or `lava`, where the default is not meant.
+        probe: `NAME.v` and `NAME.u` to record. Lava records all.
+        kind: what the values of x are; by default spikes, or current where a Program expects
+            real values.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        DataError, SemanticsError, BackendError, MissingError: see their messages.
+    """
+    chosen = backends.find(backend or ("emulator" if isinstance(noun, Program | Image) else "reference"))
+    if isinstance(noun, Network):
+        inputs = (x if isinstance(x, Data) else read_data(x, noun, kind or "spikes")).inputs
+        noun = to_clocked(noun)
+    else:
+        inputs = x.inputs if isinstance(x, Data) else _flat_inputs(x, noun)
+    if chosen.NAME == "reference" and not isinstance(noun, Clocked):
+        raise LoweringError(
+            "the reference runs floats, not a Program",
+            "a Program holds integers",
+            "run the Network, or choose --backend emulator",
+        )
+    if chosen.NAME != "reference" and isinstance(noun, Clocked):
+        raise LoweringError(
+            f"{chosen.NAME} runs integers, not a network in floats",
+            "it has not been quantized for a chip",
+            'compile it first: sp.compile(net, chip="loihi1", calibration=x)',
+        )
+    _check_probes(noun, probe)
+    traces: Traces = chosen.run(noun, inputs, steps, state, probe=probe, progress=progress)
+    return traces
+
+
+def _flat_inputs(x: object, noun: Clocked | Program | Image) -> dict[str, Array]:
+    """Return input name -> (samples, steps, n) for a noun without Input nodes."""
+    inner = noun.program if isinstance(noun, Image) else noun
+    given = x if isinstance(x, Mapping) else {f"x.{inner.inputs[0]}": np.asarray(x)}
+    flat: dict[str, Array] = {}
+    for name in inner.inputs:
+        key = f"x.{name}" if f"x.{name}" in given else ("x" if "x" in given else name)
+        if key not in given:
+            raise DataError(f"no data for the input {name!r}", fix=f"give it as x.{name}")
+        array = np.asarray(given[key])
+        shape = inner.populations[name].shape
+        array = array[None] if array.ndim == len(shape) + 1 else array
+        if array.ndim < 2 or array.shape[2:] not in (tuple(shape), (int(np.prod(shape)),)):
+            raise DataError(
+                f"the input {name!r} has the shape {array.shape}",
+                f"it should be (samples, steps, {', '.join(map(str, shape))})",
+            )
+        flat[name] = array.reshape(array.shape[0], array.shape[1], -1)
+    return flat
+
+
+def _check_probes(noun: Clocked | Program | Image, probe: Sequence[str]) -> None:
+    inner = noun.program if isinstance(noun, Image) else noun
+    for key in probe:
+        name, _, variable = key.rpartition(".")
+        if name not in inner.neurons or variable not in ("u", "v"):
+            raise DataError(
+                f"there is nothing to probe at {key!r}",
+                f"populations are {', '.join(inner.neurons[:8])}; variables are u and v",
+                f"--probe {inner.neurons[-1]}.v",
+            )
+
+
+def compare(expected: Traces, got: Traces, bits: bool = False) -> Parity:
+    """Compare two runs: spikes at the lags that both state, or every bit of two integer runs."""
+    return compare_bits(expected, got) if bits else compare_spikes(expected, got)
+
+
+def cost(image: Image, traces: Traces, column: str | None = None, streamed: bool = False) -> Cost:
+    """Return the energy of an emulator run under one of the chip's cost columns."""
+    return energy_cost(image, traces, column, streamed)
+
+
+def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:
+    """Return whether a network fits a chip, without data and without a dialect.
+
+    Counts do not depend on the time step: where dt is unknown, a tenth of the shortest time
+    constant stands in for it.
+
+    Returns:
+        {"fits", "violations", "resources", "chip"}.
+    """
+    target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
+    if not net.semantics.dialect:
+        net = net.with_semantics(replace(contract.preset("nir"), dt=net.semantics.dt))
+    if net.semantics.dt is None:
+        net = net.with_semantics(replace(net.semantics, dt=_stand_in_dt(net)))
+    try:
+        image = compile_network(net, target)
+    except FitError as error:
+        return _verdict(target, list(error.violations), None)
+    except LoweringError as error:
+        return _verdict(target, [str(error)], None)
+    return _verdict(target, [], dict(image.resources))
+
+
+def _verdict(target: Chip, violations: list[str], resources: object) -> dict[str, Any]:
+    return {
+        "fits": not violations,
+        "chip": target.name,
+        "violations": violations,
+        "resources": resources,
+    }
+
+
+def _stand_in_dt(net: Network) -> float:
+    shortest = [
+        float(getattr(node, name).min())
+        for node in net.nodes.values()
+        for name in getattr(node, "positive", ())
+    ]
+    return min(shortest, default=10.0) / 10
