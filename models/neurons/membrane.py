@@ -62,9 +62,6 @@ def membrane(
         params: `keep_v`, `gain_v`, `drive_v`, `v_threshold`, `v_reset`, and for kinds with a
             synaptic current `keep_u`, `gain_u`; shape (n,).
     """
-    if semantics.current_order == "add_decay_v" and "keep_u" not in params:
-        # Without a current, the input itself decays with v in the step in which it arrives.
-        params["gain_v"] = np.asarray(params["gain_v"]) * np.asarray(params["keep_v"])
     v_reset = np.asarray(params.get("v_reset", np.zeros(size)))
     initial = v_reset if semantics.initial_v is None else np.full(size, semantics.initial_v)
     neutral: dict[str, Any] = {

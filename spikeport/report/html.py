@@ -96,6 +96,7 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         "version": at(result, "spikeport") or "",
         "graph": at(result, "graph") or "network",
         "chip": at(result, "chip", "title") or at(result, "chip", "name") or "chip",
+        "level": at(result, "chip", "level"),
         "verdicts": verdicts(result),
         "settings": settings(result),
         "budget": budget(result),
@@ -146,7 +147,6 @@ def settings(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("decode", at(result, "decode")),
         ("latency", _maybe(latency, lambda steps: f"{count(steps)} steps")),
         ("state", "kept between samples" if at(result, "stream") else "reset between samples"),
-        ("chip level", at(result, "chip", "level")),
     ]
     return [(name, str(value)) for name, value in pairs if value is not None]
 
@@ -266,10 +266,7 @@ def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
             }
             for kind, colour in kinds.items()
         ],
-        "totals": [
-            (si(at(column, "joules_per_sample"), "J"), interval(column))
-            for column in columns.values()
-        ],
+        "totals": [si(at(column, "joules_per_sample"), "J") for column in columns.values()],
         "by_population": [
             (name, si(cost, "J"), (cost or 0) / most if most else 0.0)
             for name, cost in by_population.items()
@@ -476,7 +473,7 @@ def _core(core: Any, result: Mapping[str, Any]) -> dict[str, Any]:
         "in_axons": count(at(core, "in_axons")),
         "out_axons": count(at(core, "out_axons")),
         "synapses": count(at(core, "synapses")),
-        "memory": percent(bits / full if full and bits is not None else None),
+        "memory": percent(bits / full if full and bits is not None else None, 1),
         "joules": si(at(core, "joules_per_sample"), "J"),
     }
 
@@ -489,7 +486,7 @@ def _cells(parity: Any) -> str:
 
 
 def _cost_and_share(cost: Any, total: Any) -> tuple[str, str]:
-    return si(cost, "J"), percent(cost / total if cost is not None and total else None)
+    return si(cost, "J"), percent(cost / total if cost is not None and total else None, 1)
 
 
 def _lava_raster(record: Mapping[str, Any]) -> str:

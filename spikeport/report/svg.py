@@ -20,9 +20,12 @@ Cells = NDArray[np.int64]  # step * rows + row, sorted and without repetition
 
 MAX_ROWS = 400
 MAX_EVENTS = 20_000
-PLOT_WIDTH, PLOT_HEIGHT = 984.0, 480.0
+PLOT_WIDTH, PLOT_HEIGHT = 984.0, 400.0
+SMALLEST_ROW, LARGEST_ROW = 1.2, 14.0
+#: A chip's mark is at most so wide; the reference's, below it, is twice that.
+MARK_WIDTH = 5.0
 #: Sides of the smallest box that a differing cell gets, so that one among thousands is seen.
-SMALLEST_MARK = 4.0
+SMALLEST_BOX = 4.0
 
 
 @dataclass(frozen=True)
@@ -140,18 +143,19 @@ def raster(record: Mapping[str, Any]) -> Raster:
         notes.append(f"{visible} of {total} events are drawn, evenly thinned out")
 
     width = min(max(14.0 * steps, 300.0), PLOT_WIDTH)
-    height = min(max(11.0 * shown.size, 70.0), max(240.0, min(3.6 * shown.size, PLOT_HEIGHT)))
+    height = shown.size * min(max(PLOT_HEIGHT / shown.size, SMALLEST_ROW), LARGEST_ROW)
     cell_width, cell_height = width / steps, height / shown.size
-    grow = (max(1.0, SMALLEST_MARK / cell_width), max(1.0, SMALLEST_MARK / cell_height))
+    length = min(1.0, 2.0 * MARK_WIDTH / cell_width)
+    box = (max(length, SMALLEST_BOX / cell_width), max(1.0, SMALLEST_BOX / cell_height))
     return Raster(
         width=width,
         height=height,
         cell_width=cell_width,
         cell_height=cell_height,
-        reference=strokes(*same, 1.0),
-        chip=strokes(*same, 0.5),
-        only_reference=boxes(*drawn[0], *grow),
-        only_chip=boxes(*drawn[1], *grow),
+        reference=strokes(*same, length),
+        chip=strokes(*same, length / 2),
+        only_reference=boxes(*drawn[0], *box),
+        only_chip=boxes(*drawn[1], *box),
         missing=int(missing.size),
         extra=int(extra.size),
         spikes_reference=int(reference.size),

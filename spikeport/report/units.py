@@ -8,9 +8,8 @@ from typing import Any
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
-#: Does not break, so that a figure stays with its unit.
+#: Does not break: a figure stays with its unit, and groups of digits stay together.
 SPACE = "\N{NO-BREAK SPACE}"
-GROUP = "\N{NARROW NO-BREAK SPACE}"
 SUPERSCRIPT = str.maketrans(
     "-0123456789",
     "\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT ZERO}\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}"
@@ -28,7 +27,7 @@ def count(value: Any) -> str:
     if value is None:
         return NONE
     if value == int(value):
-        return f"{int(value):,}".replace(",", GROUP).replace("-", MINUS)
+        return f"{int(value):,}".replace(",", SPACE).replace("-", MINUS)
     return number(value)
 
 
@@ -56,8 +55,8 @@ def exact(value: Any) -> str:
     return number(value)
 
 
-def percent(share: Any) -> str:
-    """Return a share as per cent; a share that is not nothing is not shown as nothing.
+def percent(share: Any, digits: int = 2) -> str:
+    """Return a share as per cent; what is not nothing, or not all, is not shown as if it were.
 
     >>> percent(0.98148).replace(SPACE, " "), percent(1.0).replace(SPACE, " ")
     ('98.15 %', '100 %')
@@ -67,12 +66,14 @@ def percent(share: Any) -> str:
     if share is None:
         return NONE
     value = 100.0 * share
-    shown = f"{value:.2f}".rstrip("0").rstrip(".")
-    if value and shown in ("0", "-0"):
+    shown = f"{value:.{digits}f}"
+    if value and float(shown) == 0:
         shown = f"{value:.1g}"
-    elif value < 100 and shown == "100":
-        shown = "99.99"
-    return f"{shown}{SPACE}%".replace("-", MINUS) if shown[0] == "-" else f"{shown}{SPACE}%"
+    elif value < 100 and float(shown) == 100:
+        shown = str(100 - 10**-digits)
+    if "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
+    return f"{shown}{SPACE}%".replace("-", MINUS, shown.startswith("-"))
 
 
 def si(value: Any, unit: str) -> str:

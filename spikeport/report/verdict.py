@@ -31,16 +31,18 @@ def verdicts(result: Mapping[str, Any]) -> tuple[Verdict, Verdict, Verdict]:
 
 
 def accuracy(result: Mapping[str, Any]) -> Verdict:
-    """Say what accuracy the reference has and what is left of it on the chip."""
+    """Say what accuracy the reference has, what is left of it, and how many spikes moved."""
     title = f"Accuracy, reference {ARROW} chip"
     before, after = at(result, "accuracy", "reference"), at(result, "accuracy", "emulator")
     if before is None or after is None:
-        return Verdict(title, "absent", "not measured", ("The data has no labels.",))
+        spikes = f"spikes: {chip_against_reference(result)}"
+        return Verdict(title, "absent", "not measured", ("the data has no labels", spikes))
     lost = before - after
     lines = [f"{_points(after - before)} on {_many(at(result, 'samples'), 'sample')}"]
     if at(result, "accuracy", "lava") is not None:
         samples = _many(at(result, "accuracy", "lava_samples"), "sample")
         lines.append(f"Lava: {percent(result['accuracy']['lava'])} on {samples}")
+    lines.append(f"spikes: {chip_against_reference(result)}")
     state = "good" if lost <= GOOD_LOSS else "fair" if lost <= FAIR_LOSS else "bad"
     return Verdict(title, state, f"{percent(before)} {ARROW} {percent(after)}", tuple(lines))
 
@@ -50,14 +52,14 @@ def bits(result: Mapping[str, Any]) -> Verdict:
     title = "Emulator = Lava"
     parity = at(result, "parity", "lava_vs_emulator")
     if not parity:
-        why = at(result, "backends", "lava", "why") or "Lava was not among the backends."
+        why = at(result, "backends", "lava", "why") or "Lava was not among the backends"
         return Verdict(title, "absent", "not run", (why, "not compared with silicon"))
     cells, different = at(parity, "cells") or 0, at(parity, "different") or 0
     over = ", ".join(map(str, items(parity, "variables"))) or "spikes"
     scope = f"{over}; {_many(at(parity, 'samples'), 'sample')}"
     wording = at(result, "parity", "wording") or WORDING
     if not cells:
-        return Verdict(title, "absent", "nothing compared", ("There was no cell to compare.",))
+        return Verdict(title, "absent", "nothing compared", ("there was no cell to compare",))
     equal = f"equal in {count(cells - different)} of {count(cells)} cells"
     if not different:
         return Verdict(title, "good", "bit for bit", (f"{equal} ({scope})", wording))
@@ -71,13 +73,13 @@ def energy(result: Mapping[str, Any]) -> Verdict:
     title = "Energy per sample"
     joules = at(result, "energy", "joules_per_sample")
     if joules is None:
-        return Verdict(title, "absent", "not estimated", ("There are no cost figures.",))
+        return Verdict(title, "absent", "not estimated", ("there are no cost figures",))
     column = at(result, "energy", "column")
     lines = [f"{interval(result['energy'])} by {at(result, 'energy', 'title') or column}"]
     kinds = {kind: cost for kind, cost in table(result, "energy", "by_kind").items() if cost}
     if kinds and joules:
         most = max(kinds, key=lambda kind: kinds[kind])
-        lines.append(f"most of it: {spoken(most)}, {percent(kinds[most] / joules)}")
+        lines.append(f"most of it: {spoken(most)}, {percent(kinds[most] / joules, 1)}")
     others = table(result, "energy", "columns")
     for name, other in others.items():
         if name != column:
