@@ -98,8 +98,12 @@ def _ask(python: Path) -> str:
     try:
         told = subprocess.run(
             [python, "-B", "-s", "-c", _PROBE],
-            env=quiet, capture_output=True, text=True, timeout=PROBE_S, check=False,
-        )  # fmt: skip
+            env=quiet,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_S,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = getattr(error, "strerror", None) or f"no answer within {PROBE_S} s"
     else:

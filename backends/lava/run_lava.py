@@ -9,8 +9,6 @@ one block-diagonal Lava network, because Lava runs only what is connected and gi
 an OS process. Lava imports every .py that lies beside a Process class, so no other may lie here.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

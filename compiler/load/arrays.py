@@ -225,7 +225,7 @@ def _checked_size(shape: tuple[int, ...], dtype: np.dtype[Any], name: str, left:
 
 def _values(file: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: np.dtype[Any]) -> Array:
     flat = np.empty(math.prod(shape), dtype)
-    view = memoryview(flat.view(np.uint8)) if flat.size else memoryview(b"")
+    view = flat.view(np.uint8).data if flat.size else memoryview(b"")
     at = 0
     while at < len(view):
         block = file.read(min(1 << 24, len(view) - at))

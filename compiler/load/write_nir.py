@@ -104,7 +104,7 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
         case Flatten():
             return nir.Flatten({"input": np.array(shape)}, node.start_dim, node.end_dim)
         case Scale():
-            return nir.Scale(np.array(node.scale))
+            return nir.Scale(np.atleast_1d(node.scale).copy())
     raise GraphError(
         f"{net.name}: node '{name}' ({type(node).__name__}) cannot be written to a NIR file",
         "NIR has no such node",

@@ -99,7 +99,7 @@ def splice(
         targets[a][b] = None
         sources[b][a] = None
     made = 0
-    for port in ports:
+    for port in [name for name in nodes if name in ports]:  # sets have no order of their own
         before, after = sources.pop(port), targets.pop(port)
         if port in before:
             raise GraphError(f"{file}: '{port}' is in a loop without state", fix="cut the loop")

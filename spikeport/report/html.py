@@ -63,10 +63,10 @@ KINDS = {
 
 #: Limit of a core -> what a core of the result calls the same.
 CORE_LIMITS = {
-    "synaptic_memory_bits_per_core": ("synaptic_memory_bits", "synaptic memory", "bit"),
-    "compartments_per_core": ("compartments", "compartments", ""),
-    "in_axons_per_core": ("in_axons", "in-axons", ""),
-    "out_axons_per_core": ("out_axons", "out-axons", ""),
+    "synaptic_memory_bits_per_core": ("synaptic_memory_bits", "synaptic memory, bit"),
+    "compartments_per_core": ("compartments", "compartments"),
+    "in_axons_per_core": ("in_axons", "in-axons"),
+    "out_axons_per_core": ("out_axons", "out-axons"),
 }
 
 
@@ -291,12 +291,11 @@ def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
 def limits(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return how much of each limit is used: cores of the chip, and the fullest core."""
     cores = items(result, "cores")
-    rows = [("cores of the chip", at(result, "resources", "cores"), at(result, "limits", "cores"))]
-    for limit, (key, words, _) in CORE_LIMITS.items():
+    rows = [("cores", at(result, "resources", "cores"), at(result, "limits", "cores"))]
+    for limit, (key, words) in CORE_LIMITS.items():
         values = [at(core, key) for core in cores if at(core, key) is not None]
         used = max(values, default=at(result, "resources", f"{key}_fullest_core"))
-        unit = ", bit" if key.endswith("bits") else ""
-        rows.append((f"{words} of the fullest core{unit}", used, at(result, "limits", limit)))
+        rows.append((words, used, at(result, "limits", limit)))
     return [
         {
             "name": name,

@@ -1,0 +1,206 @@
+"""What commands print for people; `--json` prints the same values plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spikeport.compiler.network import Network
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
+from spikeport.compiler.passes.infer_shapes import infer_shapes
+
+
+def inspected(net: Network) -> dict[str, Any]:
+    """Return what is in a graph, as plain values."""
+    shaped = infer_shapes(flatten_graphs(net))
+    return {
+        "graph": net.name,
+        "nodes": {
+            name: {
+                "type": getattr(node, "nir_type", type(node).__name__),
+                "shape": list(shaped.shapes[name]),
+                "parameters": _parameters(node),
+            }
+            for name, node in shaped.nodes.items()
+        },
+        "edges": [list(edge) for edge in shaped.edges],
+        "neurons": sum(int(np.prod(shaped.shapes[name])) for name in shaped.neurons),
+        "weights": sum(_weights(node) for node in shaped.nodes.values()),
+        "repairs": list(net.repairs),
+        "semantics": net.semantics.to_dict() if net.semantics.dialect else None,
+    }
+
+
+def _parameters(node: Any) -> dict[str, Any]:
+    """Return each parameter as its value, or as the range of its values."""
+    shown: dict[str, Any] = {}
+    for name, value in vars(node).items():
+        if isinstance(value, np.ndarray):
+            low, high = float(value.min(initial=np.inf)), float(value.max(initial=-np.inf))
+            shown[name] = low if low == high else {"min": low, "max": high, "shape": list(value.shape)}
+        else:
+            shown[name] = list(value) if isinstance(value, tuple) else value
+    return shown
+
+
+def _weights(node: Any) -> int:
+    weight = getattr(node, "weight", None)
+    return int(weight.size) if isinstance(weight, np.ndarray) else 0
+
+
+def print_inspected(plain: Mapping[str, Any]) -> None:
+    """Print a graph as a table."""
+    table = Table(title=escape(plain["graph"]))
+    for column in ("node", "type", "shape", "parameters"):
+        table.add_column(column)
+    for name, node in plain["nodes"].items():
+        parameters = ", ".join(f"{key} {_brief(value)}" for key, value in node["parameters"].items())
+        shape = " x ".join(map(str, node["shape"]))
+        table.add_row(escape(name), node["type"], shape, escape(parameters))
+    console = Console()
+    console.print(table)
+    console.print(f"{plain['neurons']} neurons, {plain['weights']} weights")
+    for repair in plain["repairs"]:
+        console.print(f"repaired: {escape(repair)}")
+    semantics = plain["semantics"]
+    if semantics is None:
+        console.print("semantics: not in the file; name its tool with --dialect, its step with --dt")
+    else:
+        console.print(f"semantics: {semantics['dialect']}, dt {semantics['dt']}")
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['min']:.4g} to {value['max']:.4g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_check(plain: Mapping[str, Any]) -> None:
+    """Print whether a graph fits, and every limit that it breaks."""
+    if plain["fits"]:
+        print(f"{plain['graph']} fits {plain['chip']}: {_resources(plain['resources'])}")
+        return
+    print(f"{plain['graph']} does not fit {plain['chip']}:")
+    for violation in plain["violations"]:
+        print(f"  - {violation}")
+
+
+def _resources(resources: Mapping[str, Any]) -> str:
+    return (
+        f"{resources['cores']} cores, {resources['compartments']} compartments, "
+        f"{resources['synapses']} synapses, "
+        f"{resources['synaptic_memory_bits'] / 8192:.1f} KiB of synaptic memory"
+    )
+
+
+def print_compared(plain: Mapping[str, Any]) -> None:
+    """Print what `compare` found, node by node."""
+    for name, node in plain["nodes"].items():
+        verdict = "equal" if not node["different"] else f"{node['different']} different"
+        print(f"{name}: {node['cells']} cells, {verdict} ({node['spikes_expected']} spikes)")
+        first = node["first_difference"]
+        if first is not None:
+            print(
+                f"  first: neuron {first['neuron']}, step {first['step']}, sample "
+                f"{first['sample']}: expected {first['expected']:g}, reference "
+                f"{first['reference']:g}"
+            )
+        if node["hint"]:
+            print(f"  hint: {node['hint']}")
+    if plain["not_compared"]:
+        print(f"not compared (no array): {', '.join(plain['not_compared'])}")
+    if plain["assumed"]:
+        print(f"assumed: {', '.join(plain['assumed'])} (--set FIELD=VALUE changes them)")
+
+
+def print_deployed(result: Mapping[str, Any]) -> None:
+    """Print the table of a deployment."""
+    console = Console()
+    chip, parity = result["chip"]["name"], result["parity"]
+    table = Table(title=f"{escape(result['graph'])} on {chip}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in (
+        ("data", f"{result['samples']} samples x {result['steps']} steps of {result['dt']:g} s"),
+        ("semantics", _semantics(result)),
+        ("accuracy", _accuracy(result["accuracy"])),
+        ("chip vs reference", _against(parity["emulator_vs_reference"])),
+        ("Lava vs emulator", _lava(result)),
+        ("latency", f"{result['latency_steps']} steps"),
+        ("resources", _resources(result["resources"])),
+        ("energy", _energy(result["energy"])),
+    ):
+        table.add_row(name, escape(value))
+    console.print(table)
+    explanation = parity["emulator_vs_reference"].get("explanation")
+    if explanation:
+        console.print(f"first difference: {escape(explanation['text'])}", highlight=False)
+    for path in result["files"].values():
+        console.print(f"wrote {escape(path)}", highlight=False)
+
+
+def _semantics(result: Mapping[str, Any]) -> str:
+    assumed = result["assumed"]
+    return result["semantics"]["dialect"] + (f", assumed: {', '.join(assumed)}" if assumed else "")
+
+
+def _accuracy(accuracy: Mapping[str, Any]) -> str:
+    if accuracy["reference"] is None:
+        return "no labels"
+    text = f"reference {accuracy['reference']:.2%}, chip {accuracy['emulator']:.2%}"
+    if accuracy["lava"] is not None:
+        text += f", Lava {accuracy['lava']:.2%} ({accuracy['lava_samples']} samples)"
+    return text
+
+
+def _against(parity: Mapping[str, Any]) -> str:
+    share = 1 - parity["different"] / parity["cells"]
+    return f"{share:.3%} of {parity['cells']} cells equal, each population at its lag"
+
+
+def _lava(result: Mapping[str, Any]) -> str:
+    parity = result["parity"]["lava_vs_emulator"]
+    if parity is None:
+        return "not run: " + result["backends"]["lava"]["why"].splitlines()[0]
+    if parity["different"]:
+        return f"{parity['different']} of {parity['cells']} cells DIFFERENT"
+    return f"{result['parity']['wording']}: all {parity['cells']} values of u, v and spikes"
+
+
+def _energy(energy: Mapping[str, Any]) -> str:
+    low, high = energy["interval"]
+    return (
+        f"{joules(energy['joules_per_sample'])} per sample ({joules(low)} to {joules(high)}), "
+        f"{energy['column']}, dynamic"
+    )
+
+
+def joules(value: float) -> str:
+    """Return an energy with an SI prefix.
+
+    >>> joules(7.18e-6)
+    '7.18 µJ'
+    """
+    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}J"
+    return f"{value:.3g} J"
+
+
+def print_doctor(plain: Mapping[str, Any]) -> None:
+    """Print what is on this machine."""
+    _print_nested(plain, 0)
+
+
+def _print_nested(plain: Mapping[str, Any], depth: int) -> None:
+    for name, value in plain.items():
+        if isinstance(value, Mapping):
+            print(f"{'  ' * depth}{name}:")
+            _print_nested(value, depth + 1)
+        else:
+            print(f"{'  ' * depth}{name}: {value}")
