@@ -38,12 +38,13 @@ class Neuron(Protocol):
 
 
 NEURONS: dict[str, type] = {}
-Kind = TypeVar("Kind", bound=type)
+Kind = TypeVar("Kind", bound="type[Any]")
 
 
 def neuron(cls: Kind) -> Kind:
     """Class decorator: make a neuron kind known by its NIR name."""
-    if cls.nir_type in NEURONS and NEURONS[cls.nir_type].__qualname__ != cls.__qualname__:
-        raise GraphError(f"two neuron kinds claim the NIR type {cls.nir_type}")
-    NEURONS[cls.nir_type] = cls
+    name: str = cls.__dict__["nir_type"]
+    if name in NEURONS and NEURONS[name].__qualname__ != cls.__qualname__:
+        raise GraphError(f"two neuron kinds claim the NIR type {name}")
+    NEURONS[name] = cls
     return cls

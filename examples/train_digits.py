@@ -7,6 +7,9 @@ written out in NumPy. Each layer steps as NIR's LIF does under forward Euler wit
     v <- keep v + W x + b,   spike when v > 1 (strictly), then v = 0 in the same step
 
     python examples/train_digits.py --out spikeport/demo
+
+One seed gives one data file everywhere, and the same network on the same machine; elsewhere its
+last digits can differ, because float sums depend on the BLAS library and its threads.
 """
 
 from __future__ import annotations

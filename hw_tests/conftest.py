@@ -1,10 +1,14 @@
-"""What tests share: the folder of real graphs, where this checkout has one beside it."""
+"""What tests share: the folder of real graphs and Lava's interpreter, where they are there."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from spikeport.compiler.errors import MissingError
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -21,3 +25,18 @@ def shared() -> Path:
 def cases(shared: Path) -> Path:
     """Real graphs and recordings of other tools."""
     return shared / "cases"
+
+
+@pytest.fixture(scope="session")
+def lava() -> ModuleType:
+    """The Lava backend; skips without an interpreter for it, fails if one is required."""
+    from spikeport.backends import lava
+    from spikeport.backends.lava.environment import find_python
+
+    try:
+        find_python()
+    except MissingError as error:
+        if "lava" in os.environ.get("SPIKEPORT_REQUIRE", ""):
+            pytest.fail(f"SPIKEPORT_REQUIRE asks for Lava: {error}")
+        pytest.skip(str(error))
+    return lava

@@ -25,7 +25,7 @@ _HOME = {
     "Chip": "spikeport.compiler.chip",
     "errors": "spikeport.compiler",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from spikeport.compiler import errors as errors

@@ -111,18 +111,21 @@ def judge(
         limit = each.number if not each.relative else (
             None if before is None else each.number * before
         )  # fmt: skip
-        known = new is not None and limit is not None
-        broken = known and (new < limit if each.sign == "<" else new > limit)
+        ok = new is not None and limit is not None and not _beyond(new, each.sign, limit)
         items.append(
             {
                 "name": f"{each.metric}{each.sign}{each.number:g}{'x' if each.relative else ''}",
                 "old": before,
                 "new": new,
                 "limit": limit,
-                "ok": bool(known and not broken),
+                "ok": ok,
             }
         )
     return {"passed": all(item["ok"] for item in items), "items": items}
+
+
+def _beyond(new: float, sign: str, limit: float) -> bool:
+    return new < limit if sign == "<" else new > limit
 
 
 def _value(result: Mapping[str, Any], metric: str) -> float | None:

@@ -153,7 +153,11 @@ def _labels(arrays: Mapping[str, Any], where: str, samples: int) -> Array | None
     if "labels" not in arrays:
         return None
     labels = np.asarray(arrays["labels"]).ravel()
-    if labels.size != samples or labels.dtype.kind not in "biuf" or (labels != np.rint(labels)).any():
+    if (
+        labels.size != samples
+        or labels.dtype.kind not in "biuf"
+        or (labels != np.rint(labels)).any()
+    ):
         raise DataError(
             f"labels in {where} are {labels.size} values of {labels.dtype}",
             f"there are {samples} samples, each with one whole number",

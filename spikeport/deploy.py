@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from spikeport import __version__, backends
-from spikeport.budget import Budget, judge, parse_budget, read_baseline
+from spikeport.budget import judge, parse_budget, read_baseline
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import MissingError, OutputError
 from spikeport.compiler.image import Image
-from spikeport.compiler.measure.decode import accuracy, needs_v
+from spikeport.compiler.measure.decode import accuracy, needs_v, predictions
 from spikeport.compiler.measure.energy import Cost, column_of, cost, neurobench
-from spikeport.compiler.measure.parity import Parity, compare, compare_bits, difference_dict
+from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.traces import Traces
@@ -94,6 +94,8 @@ def deploy(
         SpikeportError: wrong input, one message that says what, why and what to do.
     """
     net = graph if isinstance(graph, Network) else load(graph, dialect, dt, settings)
+    for repair in net.repairs:
+        say(repair)
     folder = None if out is None else check_folder(Path(out))
     budget = parse_budget(fail_on)
     old = read_baseline(baseline, budget)
@@ -106,17 +108,11 @@ def deploy(
     wants_v = needs_v(decode)
 
     clocked = to_clocked(net)
-    for repair in net.repairs:
-        say(repair)
     if stream:
         samples = _streamed(samples)
-    image = compile_network(
-        net, target, calibrate(clocked, samples), samples.host(), allow_skew
-    )
+    image = compile_network(net, target, calibrate(clocked, samples), samples.host(), allow_skew)
     runs = _run(clocked, image, samples, wants_v, backends_wanted, lava_samples, say, progress)
-    costs = {
-        name: cost(image, runs.emulator, name, streamed=stream) for name in target.costs
-    }
+    costs = {name: cost(image, runs.emulator, name, streamed=stream) for name in target.costs}
     result = _result(
         net, clocked, image, samples, runs, costs, column, decode, stream, command, input
     )
@@ -245,6 +241,7 @@ def _result(
         "emulator": accuracy(runs.emulator, data.labels, decode),
         "lava": None if runs.lava is None else accuracy(runs.lava, data.labels, decode),
         "lava_samples": 0 if runs.lava is None else runs.lava.samples,
+        "emulator_on_lava_samples": _on_first(runs, data, decode),
     }
     chosen = costs[column]
     return {
@@ -266,9 +263,12 @@ def _result(
         "parity": parity,
         "resources": dict(image.resources),
         "limits": _limits(chip),
-        "mesh": {name: int(getattr(chip.topology, name).value) for name in type(chip.topology).model_fields},
+        "mesh": {
+            name: int(getattr(chip.topology, name).value)
+            for name in type(chip.topology).model_fields
+        },
         "cores": _cores(image, chosen),
-        "energy": _energy(costs, chosen),
+        "energy": energy_plain(costs, chosen),
         "neurobench": neurobench(image, runs.emulator),
         "losses": [dict(loss) for loss in program.losses],
         "populations": _populations(image, runs),
@@ -278,6 +278,15 @@ def _result(
         "files": {},
         "command": command,
     }
+
+
+def _on_first(runs: Runs, data: Data, decode: str) -> float | None:
+    """Return the emulator's accuracy on the samples that Lava ran, for a fair comparison."""
+    if runs.lava is None or data.labels is None:
+        return None
+    few = runs.lava.samples
+    classes = predictions(runs.emulator, decode)[:few]
+    return float((classes == data.labels[:few]).mean())
 
 
 def _notes(runs: Runs, stream: bool) -> list[str]:
@@ -311,7 +320,8 @@ def _cores(image: Image, chosen: Cost) -> list[dict[str, Any]]:
     ]
 
 
-def _energy(costs: Mapping[str, Cost], chosen: Cost) -> dict[str, Any]:
+def energy_plain(costs: Mapping[str, Cost], chosen: Cost) -> dict[str, Any]:
+    """Return costs as plain values: the chosen column's ledger, the others' sums beside it."""
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in chosen.ledger:
         line = lines.setdefault(
@@ -435,6 +445,3 @@ def _write(result: dict[str, Any], runs: Runs, folder: Path) -> dict[str, str]:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     return {key: str(folder / name) for key, name in files.items()}
-
-
-__all__ = ["Budget", "deploy", "difference_dict"]

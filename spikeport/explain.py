@@ -148,14 +148,12 @@ def _keeps(integer: Cell, neuron: int) -> tuple[Array, Array]:
 
 def _only(cell: Membrane, neuron: int) -> Membrane:
     """Return the parameters of one neuron."""
-    return replace(
-        cell,
-        **{
-            name: value[neuron : neuron + 1].copy()
-            for name, value in vars(cell).items()
-            if isinstance(value, np.ndarray)
-        },
-    )
+    one: dict[str, Any] = {
+        name: value[neuron : neuron + 1].copy()
+        for name, value in vars(cell).items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(cell, **one)
 
 
 def _row(matrix: Any, neuron: int) -> Array:

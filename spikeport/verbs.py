@@ -23,6 +23,7 @@ from spikeport.compiler.measure.energy import cost as energy_cost
 from spikeport.compiler.measure.parity import Parity, compare_bits
 from spikeport.compiler.measure.parity import compare as compare_spikes
 from spikeport.compiler.network import Network
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.loihi import Peaks
@@ -159,7 +160,9 @@ def run(
     Raises:
         DataError, SemanticsError, BackendError, MissingError: see their messages.
     """
-    chosen = backends.find(backend or ("emulator" if isinstance(noun, Program | Image) else "reference"))
+    chosen = backends.find(
+        backend or ("emulator" if isinstance(noun, Program | Image) else "reference")
+    )
     if isinstance(noun, Network):
         inputs = (x if isinstance(x, Data) else read_data(x, noun, kind or "spikes")).inputs
         noun = to_clocked(noun)
@@ -229,7 +232,8 @@ def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:
     """Return whether a network fits a chip, without data and without a dialect.
 
     Counts do not depend on the time step: where dt is unknown, a tenth of the shortest time
-    constant stands in for it.
+    constant stands in for it. Scales are those of a network that never overflows, so that no
+    weight is rounded away.
 
     Returns:
         {"fits", "violations", "resources", "chip"}.
@@ -239,8 +243,9 @@ def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:
         net = net.with_semantics(replace(contract.preset("nir"), dt=net.semantics.dt))
     if net.semantics.dt is None:
         net = net.with_semantics(replace(net.semantics, dt=_stand_in_dt(net)))
+    unmeasured = dict.fromkeys(flatten_graphs(net).neurons, Peaks(0.0, 0.0))
     try:
-        image = compile_network(net, target)
+        image = compile_network(net, target, unmeasured)
     except FitError as error:
         return _verdict(target, list(error.violations), None)
     except LoweringError as error:

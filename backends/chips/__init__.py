@@ -1,0 +1,1 @@
+"""Chips as data: one YAML file each, found by its name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,7 +65,8 @@ def run(
         if name not in program.host:
             length = min(steps, inputs[name].shape[1])
             rasters[name][:, :length] = inputs[name][:, :length]
-    probes = {key: np.zeros((samples, steps, _size(program, key)), np.int32) for key in probe}
+    width = np.int64 if program.arithmetic.overflow == "unlimited" else np.int32
+    probes = {key: np.zeros((samples, steps, _size(program, key)), width) for key in probe}
     registers = {name: _register(program, name) for name in program.neurons}
     host = host_biases(program, inputs, steps, first) if program.host else {}
     incoming = {
@@ -178,8 +180,8 @@ def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], A
         mantissa, exponent = _effective(mantissa, exponent), 0
     if not sp.issparse(mantissa):
         largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0)
-        exact = np.float32 if largest < 1 << 24 else np.float64
-        weight = np.ascontiguousarray(mantissa.T, dtype=exact)
+        exact: Any = np.float32 if largest < 1 << 24 else np.float64
+        weight: Array = np.ascontiguousarray(mantissa.T, dtype=exact)
         return lambda sent: fixed.shift(np.rint(sent.astype(exact) @ weight), exponent)
     rows = sp.csr_matrix(mantissa).astype(np.int64)
     columns = sp.csr_matrix(rows.T)
@@ -194,10 +196,13 @@ def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], A
     return apply
 
 
-def _effective(mantissa: Array, exponent: int) -> Array:
-    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
-    dense = mantissa.toarray() if sp.issparse(mantissa) else mantissa
-    full = fixed.shift(dense, fixed.WEIGHT_SHIFT + exponent)
+def _effective(mantissa: Any, exponent: int) -> Array:
+    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi).
+
+    Both lose the bits of a negative exponent before they align the weight.
+    """
+    dense: Array = mantissa.toarray() if sp.issparse(mantissa) else mantissa
+    full = fixed.shift(fixed.shift(dense, exponent), fixed.WEIGHT_SHIFT)
     return np.asarray(np.clip(full, -fixed.SYNAPSE_LIMIT, fixed.SYNAPSE_LIMIT))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from spikeport.compiler import fixed
 from spikeport.compiler.errors import LoweringError, OutputError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
@@ -81,12 +82,7 @@ def write_bundle(programs: Sequence[Program], folder: Path) -> Path:
     The folder appears complete or not at all.
     """
     for program in programs:
-        if program.arithmetic != LAVA:
-            raise LoweringError(
-                f"{program.name!r} cannot run in Lava",
-                f"its datapath is {program.arithmetic}",
-                "quantize it with Lava's arithmetic",
-            )
+        _check(program)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} is in use", "", "name a new or an empty folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +92,26 @@ def write_bundle(programs: Sequence[Program], folder: Path) -> Path:
         _write(programs, part)
         os.replace(part, folder)
     return folder
+
+
+def _check(program: Program) -> None:
+    if program.arithmetic != LAVA:
+        raise LoweringError(
+            f"{program.name!r} cannot run in Lava",
+            f"its datapath is {program.arithmetic}",
+            "quantize it with Lava's arithmetic",
+        )
+    for each in program.synapses:
+        stored = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
+        mode, bits = each.sign_mode, each.weight_bits
+        low, high = fixed.weight_range(mode)
+        kept = fixed.truncate_weights(np.clip(stored, low, high), mode, bits, "floor")
+        if (kept != stored).any():
+            raise LoweringError(
+                f"Lava would change weights of {each.name!r}",
+                f"not all of them are {mode} weights of {bits} bits",
+                "truncate them with fixed.truncate_weights first",
+            )
 
 
 def _write(programs: Sequence[Program], folder: Path) -> None:

@@ -10,6 +10,7 @@ an OS process. Lava imports every .py that lies beside a Process class, so no ot
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
@@ -620,6 +622,7 @@ class Network:
         """Compile, and start the OS processes; return the runtime."""
         largest = max([pool.size for pool in self.pools.values()]) * 4
         slots = int(np.clip(CHANNEL_BYTES // largest, 2, 16))
+        find_models_once()
         self.recorder.create_runtime(
             run_cfg=Loihi2SimCfg(select_tag="fixed_pt"),
             compile_config={"pypy_channel_size": slots},
@@ -695,6 +698,26 @@ def joined(port, shape):
     return port if port.shape == shape else port.reshape(shape)
 
 
+def find_models_once():
+    """Let Lava look for the models of each Process class once, and not for those of ours.
+
+    Its search imports every file beside the class, again for each process: 0.1 s each time.
+    """
+    search = ProcGroupDiGraphs._find_proc_models
+    known = {
+        SpikeportLif: [SpikeportLifModel],
+        SpikeDelay: [SpikeDelayModel],
+        Recorder: [RecorderModel],
+    }
+
+    def find(proc):
+        if type(proc) not in known:
+            known[type(proc)] = search(proc)
+        return known[type(proc)]
+
+    ProcGroupDiGraphs._find_proc_models = staticmethod(find)
+
+
 # --- the program -----------------------------------------------------------------------------
 
 
@@ -730,7 +753,8 @@ class Watch(threading.Thread):
                 print(actor.exception[1], file=sys.stderr)
         print(message, file=sys.stderr, flush=True)
         for pid in self.pids:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         os._exit(1)
 
 

@@ -201,7 +201,7 @@ def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype
         )
     if dtype.kind not in "biuf" or dtype.subdtype is not None:
         raise LoadError(
-            f"array '{name}' has the type {dtype.str[:40]}",
+            f"array '{name}' has the type {dtype.name[:40]}",
             "booleans, integers and floats are read",
             "convert it before saving",
         )

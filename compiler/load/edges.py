@@ -93,7 +93,7 @@ def _port(name: str, nodes: Mapping[str, Any], kind: type) -> str:
 def _rename_advice(name: str, nodes: Mapping[str, Any], edges: Edges) -> str:
     used = {end for edge in edges for end in edge}
     idle = [each for each in nodes if each not in used]
-    near = difflib.get_close_matches(name[:60], idle or list(nodes)[:1000], n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name[:60], (idle or list(nodes))[:1000], n=1, cutoff=0.4)
     if near:
         also = ", which no edge mentions," if idle else ""
         return f"if '{near[0]}'{also} is meant: rename it to '{name}', and write the file again"

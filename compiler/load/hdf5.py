@@ -28,8 +28,8 @@ FREELY_DECLARED = 64 << 20
 LARGEST_RATIO = 200
 LARGEST_CHUNK = 8 << 20  # bytes; a chunk is unpacked whole, even to read one number of it
 MOST_CHUNKS = 100_000
-MOST_OBJECTS = 50_000
-MOST_STRINGS = 500_000
+MOST_OBJECTS = 20_000
+MOST_STRINGS = 200_000
 LONGEST_STRING = 1 << 16
 DEEPEST = 32
 LONGEST_NAME = 200
@@ -83,9 +83,9 @@ def read_tree(path: Path, wanted: Callable[[Parts], bool]) -> Tree:
         )
     with _library_errors(path.name), h5py.File(path, "r", locking=False) as file:
         walk = _Walk(path.name, stored=path.stat().st_size)
-        _check_group(file.id, (), walk)
+        groups = _check_group(file.id, (), walk)
         block = max(1, min(4096, FREELY_DECLARED // walk.stored))
-        return _read_group(file.id, (), wanted, block)
+        return _read_group(file.id, (), groups, wanted, block)
 
 
 @contextmanager
@@ -110,7 +110,8 @@ def text_of(parts: Parts) -> str:
     return "/" + "/".join(part if len(part) <= 60 else part[:57] + "..." for part in parts)
 
 
-def _check_group(group: Any, parts: Parts, walk: _Walk) -> None:
+def _check_group(group: Any, parts: Parts, walk: _Walk) -> Tree:
+    """Return the groups below as nested dicts, with None for every dataset."""
     if len(parts) > DEEPEST:
         raise LoadError(
             f"{text_of(parts[:4])}/... is nested too deep", f"the limit is {DEEPEST} levels"
@@ -118,14 +119,17 @@ def _check_group(group: Any, parts: Parts, walk: _Walk) -> None:
     walk.objects += group.get_num_objs()
     if walk.objects > MOST_OBJECTS:
         raise LoadError("too many objects in the file", f"the limit is {MOST_OBJECTS}")
+    found: Tree = {}
     for name in _names(group):
         here = (*parts, _decoded(name, parts))
         _check_link(group, name, here)
         kind = _check_reached_once(group, name, here, walk)
         if kind == h5py.h5o.TYPE_GROUP:
-            _check_group(h5py.h5g.open(group, name), here, walk)
+            found[here[-1]] = _check_group(h5py.h5g.open(group, name), here, walk)
         else:
             _check_dataset(h5py.h5d.open(group, name), here, walk)
+            found[here[-1]] = None
+    return found
 
 
 def _names(group: Any) -> list[bytes]:
@@ -257,13 +261,16 @@ def _check_chunk_count(
     check_chunks(dataset, chunk_bytes, text_of(here))
 
 
-def _read_group(group: Any, parts: Parts, wanted: Callable[[Parts], bool], block: int) -> Tree:
+def _read_group(
+    group: Any, parts: Parts, below: Tree, wanted: Callable[[Parts], bool], block: int
+) -> Tree:
     tree: Tree = {}
-    for name in _names(group):
-        here = (*parts, name.decode())
-        if h5py.h5o.get_info(group, name).type == h5py.h5o.TYPE_GROUP:
-            tree[here[-1]] = _read_group(h5py.h5g.open(group, name), here, wanted, block)
+    for name, groups in below.items():
+        here = (*parts, name)
+        if groups is not None:
+            inner = h5py.h5g.open(group, name.encode())
+            tree[name] = _read_group(inner, here, groups, wanted, block)
         elif wanted(here):
-            dataset = h5py.Dataset(h5py.h5d.open(group, name))
-            tree[here[-1]] = read_value(dataset, block, text_of(here))
+            dataset = h5py.h5d.open(group, name.encode())
+            tree[name] = read_value(dataset, block, text_of(here))
     return tree

@@ -54,24 +54,31 @@ def _check_stream(stored: bytes, chunk_bytes: int, place: str) -> None:
         )
 
 
-def read_value(dataset: h5py.Dataset, block: int, place: str) -> Any:
+def read_value(dataset: Any, block: int, place: str) -> Any:
     """Return what a checked dataset holds.
 
     Args:
-        dataset: already walked.
+        dataset: low-level dataset, already walked.
         block: how many strings to read at a time: each may be as long as the file.
         place: for messages.
 
     Returns:
-        None for an empty dataspace; str or nested lists of str; else array or NumPy scalar.
+        None for an empty dataspace; str or nested lists of str; else an array.
 
     Raises:
         LoadError: strings that are too long or not UTF-8.
     """
-    if dataset.shape is None:
+    if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return None
-    if not isinstance(dataset.id.get_type(), h5py.h5t.TypeStringID):
-        return dataset[()]
+    if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
+        return _read_texts(h5py.Dataset(dataset), block, place)
+    values = np.empty(dataset.shape, dataset.dtype)
+    if values.size:
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
+
+
+def _read_texts(dataset: h5py.Dataset, block: int, place: str) -> Any:
     if dataset.shape == ():
         return _texts(np.asarray(dataset[()], object).reshape(1), place)[0]
     rows = max(1, block // max(1, int(np.prod(dataset.shape[1:]))))

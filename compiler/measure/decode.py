@@ -48,8 +48,10 @@ def needs_v(decode: str) -> bool:
 def predictions(traces: Traces, decode: str) -> Array:
     """Return the class of each sample, (samples,), int64."""
     if needs_v(decode):
-        return np.argmax(OF_V[decode](traces.probe_window(f"{traces.output}.v")), axis=1)
-    return np.argmax(OF_SPIKES[decode](traces.window(traces.output)), axis=1)
+        scores = OF_V[decode](traces.probe_window(f"{traces.output}.v"))
+    else:
+        scores = OF_SPIKES[decode](traces.window(traces.output))
+    return np.asarray(np.argmax(scores, axis=1))
 
 
 def accuracy(traces: Traces, labels: Array | None, decode: str) -> float | None:

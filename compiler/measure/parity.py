@@ -143,12 +143,13 @@ def compare(expected: Traces, got: Traces, names: Sequence[str] | None = None) -
     """
     samples = min(expected.samples, got.samples)
     steps = min(expected.model_steps, got.model_steps)
-    both = names or [name for name in expected.counters if name in got.spikes]
+    both = names or [name for name in expected.state.variables if name in got.spikes]
     populations = {}
     for name in both:
-        pair = [run.window(name)[:samples, :steps] for run in (expected, got)]
+        wanted, found = (run.window(name)[:samples, :steps] for run in (expected, got))
         lag = got.lags.get(name, 0) - expected.lags.get(name, 0)
-        populations[name] = compare_arrays(name, got.spikes[name].shape, "spikes", *pair, lag)
+        shape = got.spikes[name].shape
+        populations[name] = compare_arrays(name, shape, "spikes", wanted, found, lag)
     if not populations or samples * steps == 0:
         raise DataError("there is nothing to compare", "the two runs share no population or step")
     return Parity(expected.source, got.source, populations, ("spikes",), samples)
@@ -163,7 +164,7 @@ def compare_bits(expected: Traces, got: Traces) -> Parity:
     samples = min(expected.samples, got.samples)
     steps = min(expected.steps, got.steps)
     populations = {}
-    for name in expected.counters:
+    for name in expected.state.variables:
         parts = []
         shape = expected.spikes[name].shape
         for variable in ("spikes", "u", "v"):

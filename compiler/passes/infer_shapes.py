@@ -45,12 +45,14 @@ def infer_shapes(net: Network) -> Network:
     """
     _, targets = sources_and_targets(net.nodes, net.edges)
     shapes: dict[str, Shape] = {}
+    entering: dict[str, Shape] = {}
     for name, source in first_arrivals(starts(net.nodes), targets):
-        shapes[name] = shape_after(net, name, shapes[source] if source is not None else None)
+        shapes[name] = shape_after(net, name, None if source is None else shapes[source])
+        entering[name] = shapes[name if source is None else source]
     _check_all_known(net, shapes)
     for source, target in net.edges:
-        if shape_after(net, target, shapes[source]) != shapes[target]:
-            raise _mismatch(net, source, target, shapes)
+        if shapes[source] != entering[target]:
+            raise _mismatch(net, source, shapes[source], target, entering[target])
     nodes = {
         name: broadcast_parameters(node, shapes[name]) if is_neuron(node) else node
         for name, node in net.nodes.items()
@@ -143,10 +145,10 @@ def _check_all_known(net: Network, shapes: Mapping[str, Shape]) -> None:
         )
 
 
-def _mismatch(net: Network, source: str, target: str, shapes: Mapping[str, Shape]) -> GraphError:
+def _mismatch(net: Network, source: str, sent: Shape, target: str, wanted: Shape) -> GraphError:
     return GraphError(
         f"{net.name}: node '{target}' gets inputs of different shapes",
-        f"'{source}' sends {shapes[source]}, another node made it {shapes[target]}",
+        f"'{source}' sends {sent}, another node sends {wanted}",
         f"let everything that enters '{target}' have the same shape",
     )
 

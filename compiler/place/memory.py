@@ -1,7 +1,8 @@
 """How many bits of synaptic memory a core needs, by the chip's formula.
 
 The fan-out list of one in-axon is cut into groups of up to 64 synapses; a group costs its
-synapses' bits and an overhead, rounded up to whole words (nengo-loihi, SynapseConfig.bits_per_axon).
+synapses' bits and an overhead, rounded up to whole words (nengo-loihi,
+SynapseConfig.bits_per_axon).
 """
 
 from __future__ import annotations

@@ -34,11 +34,10 @@ def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
     if (lost < 0).any() or (lost > 1).any():
         worst = int(np.argmax(np.maximum(-lost, lost - 1)))
         raise LoweringError(
-            f"{variable} of neuron {worst} of {name!r} keeps {1 - lost[worst]:g} of itself per step",
-            "a chip's state can only decay, by 0 to 1 per step (dt is longer than the time "
-            "constant)" if lost[worst] > 1 else "a chip's state can only decay",
-            "use a dt that is shorter than every time constant",
-        )  # fmt: skip
+            f"{variable} of neuron {worst} of {name!r} keeps {1 - lost[worst]:g} of itself a step",
+            "a chip's state can only decay, to nothing at most",
+            f"use a dt shorter than every time constant; at this one dt/tau is {lost[worst]:g}",
+        )
     field = np.rint(lost * unity).astype(np.int32)
     slow = (field < 1) & ((lost > 0) | (variable == "u"))
     if slow.any():
@@ -48,7 +47,7 @@ def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
             f"the smallest decay that {bits} bits hold is {1 / unity:g}",
             f"use a dt at least {_times_longer(lost[slowest], bits)} times longer",
         )
-    return field
+    return np.asarray(field)
 
 
 def _times_longer(lost: float, bits: int) -> str:

@@ -110,8 +110,19 @@ def quantize(
         host=hosts,
         losses=tuple(losses),
         repairs=clocked.repairs,
-        notes=clocked.notes,
+        notes=(*clocked.notes, *map(_host_note, hosts.values())),
         name=clocked.name,
+    )
+
+
+def _host_note(host: HostCurrent) -> str:
+    """Say what the host does for a real-valued input."""
+    where = ", ".join(host.targets)
+    if host.static:
+        return f"the static current {host.name!r} is one bias register per sample in {where}"
+    return (
+        f"the current {host.name!r} changes over time: the host computes the first layer "
+        f"({where}) and writes bias registers every step; its energy is not counted"
     )
 
 
@@ -191,7 +202,7 @@ def _population(
             offset = offset + np.asarray(projection.matrix)[:, 0] * gain
     incoming = unwritten
     folded = [_scaled_rows(p.matrix, gain) for p in incoming]
-    peak = peak or _bound(cell, folded)
+    peak = _bound(cell, folded) if peak is None else peak
     scale = _choose_scale(name, cell, folded, peak, chip)
     losses: list[dict[str, Any]] = []
     synapses = []

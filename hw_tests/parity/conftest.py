@@ -1,31 +1,13 @@
-"""What the parity tests share: Lava if it is there, and random integer networks."""
+"""What the parity tests share: random integer networks."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from spikeport.compiler.errors import MissingError
-
-
-@pytest.fixture(scope="session")
-def lava() -> ModuleType:
-    """The Lava backend; skips without an interpreter for it, fails if one is required."""
-    from spikeport.backends import lava
-    from spikeport.backends.lava.environment import find_python
-
-    try:
-        find_python()
-    except MissingError as error:
-        if "lava" in os.environ.get("SPIKEPORT_REQUIRE", ""):
-            pytest.fail(f"SPIKEPORT_REQUIRE asks for Lava: {error}")
-        pytest.skip(str(error))
-    return lava
 
 
 @pytest.fixture(scope="session")

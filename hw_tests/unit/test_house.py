@@ -1,4 +1,4 @@
-"""The rules of the house (docs: "How it is built"), each as a test that says what to mend."""
+"""The rules of the house, each as a test that says what to mend."""
 
 from __future__ import annotations
 

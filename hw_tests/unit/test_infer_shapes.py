@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_inputs_of_different_shapes_are_refused_with_both():
         {"a": Input((3,)), "b": Input((4,)), "lif": lif(), "out": Output((3,))},
         (("a", "lif"), ("b", "lif"), ("lif", "out")),
     )
-    with pytest.raises(GraphError, match=r"node 'lif' .*'b' sends \(4,\), .* made it \(3,\)"):
+    with pytest.raises(GraphError, match=r"node 'lif' .*'b' sends \(4,\), .* sends \(3,\)"):
         infer_shapes(net)
 
 
@@ -171,12 +172,14 @@ def test_time_grows_with_the_network_not_with_its_square():
     def seconds(length: int) -> float:
         nodes = {"in": Input((1,))} | {f"n{index}": lif() for index in range(length)}
         names = list(nodes)
-        net = Network(nodes, tuple(zip(names, names[1:], strict=False)))
-        start = time.perf_counter()
-        infer_shapes(net)
-        return time.perf_counter() - start
+        net = Network(nodes, tuple(itertools.pairwise(names)))
+        taken = []
+        for _ in range(3):
+            start = time.perf_counter()
+            infer_shapes(net)
+            taken.append(time.perf_counter() - start)
+        return min(taken)
 
-    seconds(100)
     assert seconds(8000) < 40 * seconds(1000)  # 64 times if it were the square
 
 

@@ -145,7 +145,7 @@ def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
         state["u"] = cell.keep_u * before + arrived
     else:
         seen = state["u"] = cell.keep_u * before + arrived
-    return seen
+    return np.asarray(seen)
 
 
 def _spikes(cell: Membrane, v: Array) -> Array:

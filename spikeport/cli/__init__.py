@@ -13,8 +13,7 @@ def main() -> None:
     try:
         app()
     except SpikeportError as error:
-        about = next((arg for arg in sys.argv[2:] if not arg.startswith("-")), "")
-        _complain(str(error), about)
+        _complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: nothing was written\n")
@@ -30,12 +29,14 @@ def main() -> None:
         sys.exit(0)
 
 
-def _complain(text: str, about: str) -> None:
-    """Print one message; it names the file it is about."""
+def _complain(text: str) -> None:
+    """Print one message; it names a file of the command, the graph where no other is at fault."""
     from pathlib import PurePath
 
     from spikeport.compiler.errors import printable
 
-    name = printable(PurePath(about).name)
-    prefix = "" if not name or name in text else f"{name}: "
+    words = [arg for arg in sys.argv[2:] if not arg.startswith("-")]
+    names = [printable(PurePath(word).name) for word in words]
+    named = any(name and name in text for name in names)
+    prefix = "" if named or not names else f"{names[0]}: "
     sys.stderr.write(f"error: {prefix}{text}\n")

@@ -11,7 +11,7 @@ import typer
 
 app = typer.Typer(
     name="spikeport",
-    help="Deploy spiking networks (NIR graphs) to neuromorphic chips, and prove that nothing was lost.",
+    help="Take spiking networks (NIR graphs) to neuromorphic chips; prove that nothing was lost.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -56,7 +56,9 @@ def compare_file(
     spiking = [name for name in net.neurons if type(net.nodes[name]).spiking]
     keys = _keys(_pairs(mapping, net.neurons), spiking, prefix, recorded, expect.name)
     traces = verbs.run(net, data)
-    nodes = {name: _one(traces, name, recorded[key], key, expect.name) for name, key in keys.items()}
+    nodes = {
+        name: _one(traces, name, recorded[key], key, expect.name) for name, key in keys.items()
+    }
     return {
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),

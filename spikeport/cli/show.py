@@ -42,7 +42,9 @@ def _parameters(node: Any) -> dict[str, Any]:
     for name, value in vars(node).items():
         if isinstance(value, np.ndarray):
             low, high = float(value.min(initial=np.inf)), float(value.max(initial=-np.inf))
-            shown[name] = low if low == high else {"min": low, "max": high, "shape": list(value.shape)}
+            shown[name] = (
+                low if low == high else {"min": low, "max": high, "shape": list(value.shape)}
+            )
         else:
             shown[name] = list(value) if isinstance(value, tuple) else value
     return shown
@@ -59,7 +61,9 @@ def print_inspected(plain: Mapping[str, Any]) -> None:
     for column in ("node", "type", "shape", "parameters"):
         table.add_column(column)
     for name, node in plain["nodes"].items():
-        parameters = ", ".join(f"{key} {_brief(value)}" for key, value in node["parameters"].items())
+        parameters = ", ".join(
+            f"{key} {_brief(value)}" for key, value in node["parameters"].items()
+        )
         shape = " x ".join(map(str, node["shape"]))
         table.add_row(escape(name), node["type"], shape, escape(parameters))
     console = Console()
@@ -69,7 +73,9 @@ def print_inspected(plain: Mapping[str, Any]) -> None:
         console.print(f"repaired: {escape(repair)}")
     semantics = plain["semantics"]
     if semantics is None:
-        console.print("semantics: not in the file; name its tool with --dialect, its step with --dt")
+        console.print(
+            "semantics: not in the file; name its tool with --dialect, its step with --dt"
+        )
     else:
         console.print(f"semantics: {semantics['dialect']}, dt {semantics['dt']}")
 
@@ -92,7 +98,8 @@ def print_check(plain: Mapping[str, Any]) -> None:
 
 def _resources(resources: Mapping[str, Any]) -> str:
     return (
-        f"{resources['cores']} cores, {resources['compartments']} compartments, "
+        f"{resources['cores']} core{'s' * (resources['cores'] != 1)}, "
+        f"{resources['compartments']} compartments, "
         f"{resources['synapses']} synapses, "
         f"{resources['synaptic_memory_bits'] / 8192:.1f} KiB of synaptic memory"
     )
@@ -131,7 +138,7 @@ def print_deployed(result: Mapping[str, Any]) -> None:
         ("accuracy", _accuracy(result["accuracy"])),
         ("chip vs reference", _against(parity["emulator_vs_reference"])),
         ("Lava vs emulator", _lava(result)),
-        ("latency", f"{result['latency_steps']} steps"),
+        ("latency", f"{result['latency_steps']} step{'s' * (result['latency_steps'] != 1)}"),
         ("resources", _resources(result["resources"])),
         ("energy", _energy(result["energy"])),
     ):
@@ -146,7 +153,8 @@ def print_deployed(result: Mapping[str, Any]) -> None:
 
 def _semantics(result: Mapping[str, Any]) -> str:
     assumed = result["assumed"]
-    return result["semantics"]["dialect"] + (f", assumed: {', '.join(assumed)}" if assumed else "")
+    dialect: str = result["semantics"]["dialect"]
+    return dialect + (f", assumed: {', '.join(assumed)}" if assumed else "")
 
 
 def _accuracy(accuracy: Mapping[str, Any]) -> str:
@@ -154,7 +162,10 @@ def _accuracy(accuracy: Mapping[str, Any]) -> str:
         return "no labels"
     text = f"reference {accuracy['reference']:.2%}, chip {accuracy['emulator']:.2%}"
     if accuracy["lava"] is not None:
-        text += f", Lava {accuracy['lava']:.2%} ({accuracy['lava_samples']} samples)"
+        text += (
+            f"; on the {accuracy['lava_samples']} samples that Lava ran: "
+            f"chip {accuracy['emulator_on_lava_samples']:.2%}, Lava {accuracy['lava']:.2%}"
+        )
     return text
 
 
@@ -166,7 +177,7 @@ def _against(parity: Mapping[str, Any]) -> str:
 def _lava(result: Mapping[str, Any]) -> str:
     parity = result["parity"]["lava_vs_emulator"]
     if parity is None:
-        return "not run: " + result["backends"]["lava"]["why"].splitlines()[0]
+        return f"not run: {result['backends']['lava']['why'].splitlines()[0]}"
     if parity["different"]:
         return f"{parity['different']} of {parity['cells']} cells DIFFERENT"
     return f"{result['parity']['wording']}: all {parity['cells']} values of u, v and spikes"

@@ -11,13 +11,13 @@ from typing import Any
 
 from spikeport.report import svg, units
 from spikeport.report.plain import at, items, printable, table
-from spikeport.report.units import count, percent, si
+from spikeport.report.units import count, many, percent, si
 from spikeport.report.verdict import (
-    WORDING,
     chip_against_reference,
     difference,
     interval,
     spoken,
+    standing,
     verdicts,
 )
 
@@ -26,6 +26,8 @@ MAX_TABLE, MAX_PLOTS = 200, 16
 BAR_WIDTH = 1000.0
 #: A cost kind above this share of the whole hides the others: they get a scale of their own.
 HIDING = 0.7
+
+STATE = {True: "kept between samples", False: "reset between samples"}
 
 #: What each field of the semantics contract decides.
 DECIDES = {
@@ -101,17 +103,13 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         "settings": settings(result),
         "budget": budget(result),
         "against_reference": chip_against_reference(result),
-        "wording": at(result, "parity", "wording") or WORDING,
+        "standing": standing(result),
         "populations": populations(result),
         "differences": differences(result),
         "rasters": rasters(result),
         "rasters_left_out": max(0, len(items(result, "rasters")) - MAX_PLOTS),
         "energy": energy(result, sources),
-        "mesh": svg.mesh(
-            table(result, "mesh"),
-            items(result, "cores"),
-            at(result, "limits", "synaptic_memory_bits_per_core") or 0,
-        ),
+        "mesh": mesh(result),
         "cores": [_core(core, result) for core in items(result, "cores")],
         "limits": limits(result),
         "resources": [
@@ -145,8 +143,8 @@ def settings(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("steps", _maybe(at(result, "steps"), count)),
         ("input", at(result, "input")),
         ("decode", at(result, "decode")),
-        ("latency", _maybe(latency, lambda steps: f"{count(steps)} steps")),
-        ("state", "kept between samples" if at(result, "stream") else "reset between samples"),
+        ("latency", _maybe(latency, lambda steps: many(steps, "step"))),
+        ("state", _maybe(at(result, "stream"), lambda stream: STATE[bool(stream)])),
     ]
     return [(name, str(value)) for name, value in pairs if value is not None]
 
@@ -210,23 +208,17 @@ def rasters(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     for record in items(result, "rasters")[:MAX_PLOTS]:
         plot = svg.raster(record)
         label = at(record, "label")
-        differing = plot.missing + plot.extra
         drawn.append(
             {
                 "plot": plot,
                 "name": at(record, "population"),
                 "about": [
-                    f"{count(at(record, 'neurons'))} neurons",
+                    many(at(record, "neurons"), "neuron"),
                     f"sample {at(record, 'sample')}",
                     *([f"label {label}"] if label is not None else []),
                     f"lag {count(at(record, 'lag'))}",
                 ],
-                "difference": f"{count(differing)} cells differ: {count(plot.missing)} only in "
-                f"the reference, {count(plot.extra)} only on the chip"
-                if differing
-                else f"the same {count(plot.spikes_reference)} spikes on both sides"
-                if plot.spikes_reference
-                else "no spike on either side",
+                "difference": _difference(plot),
                 "lava": _lava_raster(record),
             }
         )
@@ -241,18 +233,12 @@ def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
         columns = {used: table(result, "energy")}
     kinds = _kinds(columns)
     biggest = _hiding(columns)
+    panels = [_panel(columns, "", used), _panel(columns, biggest, used) if biggest else None]
     by_population = table(result, "energy", "by_population")
     most = max((cost or 0 for cost in by_population.values()), default=0)
     ledger = items(result, "energy", "ledger")
     return {
-        "panels": [
-            panel
-            for panel in (
-                _panel(columns, "", used),
-                _panel(columns, biggest, used) if biggest else None,
-            )
-            if panel
-        ],
+        "panels": [panel for panel in panels if panel],
         "columns": columns,
         "used": used,
         "kinds": [
@@ -286,6 +272,14 @@ def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
         "ledger_left_out": max(0, len(ledger) - MAX_TABLE),
         "static": at(result, "energy", "static"),
     }
+
+
+def mesh(result: Mapping[str, Any]) -> svg.Mesh | None:
+    """Return the core map, or None where the chip's mesh is not known."""
+    if not at(result, "mesh"):
+        return None
+    full = at(result, "limits", "synaptic_memory_bits_per_core") or 0
+    return svg.mesh(table(result, "mesh"), items(result, "cores"), full)
 
 
 def limits(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -488,6 +482,17 @@ def _cost_and_share(cost: Any, total: Any) -> tuple[str, str]:
     return si(cost, "J"), percent(cost / total if cost is not None and total else None, 1)
 
 
+def _difference(plot: svg.Raster) -> str:
+    if plot.missing + plot.extra:
+        return (
+            f"{many(plot.missing + plot.extra, 'cell')} not equal: {count(plot.missing)} only in "
+            f"the reference, {count(plot.extra)} only on the chip"
+        )
+    if plot.spikes_reference:
+        return f"the same {many(plot.spikes_reference, 'spike')} on both sides"
+    return "no spike on either side"
+
+
 def _lava_raster(record: Mapping[str, Any]) -> str:
     """Say how Lava's raster compares with the emulator's; both are in the chip's time."""
     if at(record, "lava") is None:
@@ -498,7 +503,7 @@ def _lava_raster(record: Mapping[str, Any]) -> str:
         set(svg.events(at(record, side), *shape, lag)[0].tolist()) for side in ("emulator", "lava")
     )
     differing = len(ours ^ theirs)
-    return f"Lava: {count(differing)} cells differ" if differing else "Lava: the same spikes"
+    return f"Lava: {many(differing, 'cell')} not equal" if differing else "Lava: the same spikes"
 
 
 def _maybe(value: Any, show: Any) -> Any:

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeport.report.plain import at, items
+from spikeport.report.units import count, many
 
 Cells = NDArray[np.int64]  # step * rows + row, sorted and without repetition
 
 MAX_ROWS = 400
 MAX_EVENTS = 20_000
 PLOT_WIDTH, PLOT_HEIGHT = 984.0, 400.0
-SMALLEST_ROW, LARGEST_ROW = 1.2, 14.0
+SMALLEST_ROW, LARGEST_ROW, SMALLEST_HEIGHT = 1.2, 14.0, 48.0
 #: A chip's mark is at most so wide; the reference's, below it, is twice that.
 MARK_WIDTH = 5.0
 #: Sides of the smallest box that a differing cell gets, so that one among thousands is seen.
@@ -129,21 +130,26 @@ def raster(record: Mapping[str, Any]) -> Raster:
     shown = _busiest(neurons, both, np.concatenate([missing, extra]))
     if shown.size < neurons:
         notes.append(
-            f"{shown.size} of {neurons} neurons are shown: those that differ, "
+            f"{shown.size} of {count(neurons)} neurons are shown: those that differ, "
             "then those that spike most"
         )
     if outside:
-        notes.append(f"{outside} chip spikes lie outside of the window")
-    total = reference.size + chip.size
-    drawn = [_thin(_rows(cells, neurons, shown), MAX_EVENTS // 10) for cells in (missing, extra)]
-    different = sum(cells[0].size for cells in drawn)
-    same = _thin(_rows(both, neurons, shown), (MAX_EVENTS - different) // 2)
-    if total > MAX_EVENTS:
-        visible = 2 * same[0].size + different
-        notes.append(f"{visible} of {total} events are drawn, evenly thinned out")
+        notes.append(f"{many(outside, 'spike')} of the chip outside of the window")
+    missing_shown, extra_shown, both_shown = (
+        _rows(cells, neurons, shown) for cells in (missing, extra, both)
+    )
+    only_reference = _thin(missing_shown, MAX_EVENTS // 10)
+    only_chip = _thin(extra_shown, MAX_EVENTS // 10)
+    different = only_reference[0].size + only_chip[0].size
+    same = _thin(both_shown, (MAX_EVENTS - different) // 2)
+    drawn = 2 * same[0].size + different
+    total = 2 * both_shown[0].size + missing_shown[0].size + extra_shown[0].size
+    if drawn < total:
+        notes.append(f"{count(drawn)} of {count(total)} events are drawn, evenly thinned out")
 
     width = min(max(14.0 * steps, 300.0), PLOT_WIDTH)
-    height = shown.size * min(max(PLOT_HEIGHT / shown.size, SMALLEST_ROW), LARGEST_ROW)
+    row = min(max(PLOT_HEIGHT / shown.size, SMALLEST_ROW), LARGEST_ROW)
+    height = max(shown.size * row, SMALLEST_HEIGHT)
     cell_width, cell_height = width / steps, height / shown.size
     length = min(1.0, 2.0 * MARK_WIDTH / cell_width)
     box = (max(length, SMALLEST_BOX / cell_width), max(1.0, SMALLEST_BOX / cell_height))
@@ -154,8 +160,8 @@ def raster(record: Mapping[str, Any]) -> Raster:
         cell_height=cell_height,
         reference=strokes(*same, length),
         chip=strokes(*same, length / 2),
-        only_reference=boxes(*drawn[0], *box),
-        only_chip=boxes(*drawn[1], *box),
+        only_reference=boxes(*only_reference, *box),
+        only_chip=boxes(*only_chip, *box),
         missing=int(missing.size),
         extra=int(extra.size),
         spikes_reference=int(reference.size),

@@ -31,6 +31,11 @@ def count(value: Any) -> str:
     return number(value)
 
 
+def many(value: Any, word: str) -> str:
+    """Return a count with its noun: 1 cell, 2 cells."""
+    return f"{count(value)} {word}" if value == 1 else f"{count(value)} {word}s"
+
+
 def number(value: Any) -> str:
     """Return a figure with about three digits, or anything else as its own text."""
     if value is None:

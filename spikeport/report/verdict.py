@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikeport.report.plain import at, items, table
-from spikeport.report.units import MINUS, NONE, SPACE, count, number, percent, si, si_range
+from spikeport.report.units import MINUS, NONE, SPACE, count, many, number, percent, si, si_range
 
 WORDING = "equal to Lava 0.10 (software); not compared with silicon"
 #: Accuracy lost on the way, as a share, up to which a deployment is called good, then fair.
@@ -38,9 +38,9 @@ def accuracy(result: Mapping[str, Any]) -> Verdict:
         spikes = f"spikes: {chip_against_reference(result)}"
         return Verdict(title, "absent", "not measured", ("the data has no labels", spikes))
     lost = before - after
-    lines = [f"{_points(after - before)} on {_many(at(result, 'samples'), 'sample')}"]
+    lines = [f"{_points(after - before)} on {many(at(result, 'samples'), 'sample')}"]
     if at(result, "accuracy", "lava") is not None:
-        samples = _many(at(result, "accuracy", "lava_samples"), "sample")
+        samples = many(at(result, "accuracy", "lava_samples"), "sample")
         lines.append(f"Lava: {percent(result['accuracy']['lava'])} on {samples}")
     lines.append(f"spikes: {chip_against_reference(result)}")
     state = "good" if lost <= GOOD_LOSS else "fair" if lost <= FAIR_LOSS else "bad"
@@ -49,23 +49,28 @@ def accuracy(result: Mapping[str, Any]) -> Verdict:
 
 def bits(result: Mapping[str, Any]) -> Verdict:
     """Say whether emulator and Lava agree in every cell, or where they first do not."""
-    title = "Emulator = Lava"
+    title = "Emulator and Lava"
     parity = at(result, "parity", "lava_vs_emulator")
     if not parity:
         why = at(result, "backends", "lava", "why") or "Lava was not among the backends"
         return Verdict(title, "absent", "not run", (why, "not compared with silicon"))
     cells, different = at(parity, "cells") or 0, at(parity, "different") or 0
     over = ", ".join(map(str, items(parity, "variables"))) or "spikes"
-    scope = f"{over}; {_many(at(parity, 'samples'), 'sample')}"
+    scope = f"{over}; {many(at(parity, 'samples'), 'sample')}"
     wording = at(result, "parity", "wording") or WORDING
     if not cells:
         return Verdict(title, "absent", "nothing compared", ("there was no cell to compare",))
     equal = f"equal in {count(cells - different)} of {count(cells)} cells"
     if not different:
-        return Verdict(title, "good", "bit for bit", (f"{equal} ({scope})", wording))
+        return Verdict(title, "good", "equal bit for bit", (f"{equal} ({scope})", wording))
     first = difference(at(parity, "first_difference"), "emulator", "lava")
     lines = (f"{equal} ({scope})", f"first: {first}", "not compared with silicon")
-    return Verdict(title, "bad", f"{_many(different, 'cell')} differ", lines)
+    return Verdict(
+        title,
+        "bad",
+        f"{many(different, 'cell')} {'differs' if different == 1 else 'differ'}",
+        lines,
+    )
 
 
 def energy(result: Mapping[str, Any]) -> Verdict:
@@ -99,12 +104,21 @@ def chip_against_reference(result: Mapping[str, Any]) -> str:
     return f"{count(different)} of {count(cells)} cells differ ({share}), at the known lags"
 
 
+def standing(result: Mapping[str, Any]) -> str:
+    """Say what the chip's integers were held against, and that it was not silicon."""
+    state = bits(result).state
+    if state == "good":
+        return str(at(result, "parity", "wording") or WORDING)
+    lava = "different from" if state == "bad" else "in this run not compared with"
+    return f"{lava} Lava 0.10 (software); not compared with silicon"
+
+
 def difference(first: Any, one: str, other: str) -> str:
     """Say where two sides first differ, and what each of them has there.
 
     >>> difference({"population": "fc", "neuron": [3], "sample": 0, "step": 7, "variable": "v",
     ...             "emulator": 5, "lava": 6}, "emulator", "lava")
-    'fc[3], sample 0, step 7: v is 5 in emulator, 6 in lava'
+    'fc[3], sample 0, step 7: v = 5 in emulator, 6 in lava'
     """
     if not first:
         return NONE
@@ -114,7 +128,7 @@ def difference(first: Any, one: str, other: str) -> str:
     cause = f" ({first['cause']})" if at(first, "cause") else ""
     variable = at(first, "variable")
     return f"{where}, sample {at(first, 'sample')}, step {at(first, 'step')}: " + (
-        f"{variable} is {values}{cause}"
+        f"{variable} = {values}{cause}"
     )
 
 
@@ -134,7 +148,3 @@ def _points(change: float) -> str:
         return "unchanged"
     sign = MINUS if change < 0 else "+"
     return f"{sign}{abs(100 * change):.2f}{SPACE}points"
-
-
-def _many(value: Any, word: str) -> str:
-    return f"{count(value)} {word}" if value == 1 else f"{count(value)} {word}s"

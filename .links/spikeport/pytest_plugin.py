@@ -1,0 +1,1 @@
+../../spikeport/pytest_plugin.py
