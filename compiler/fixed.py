@@ -6,6 +6,8 @@ rule with values that other programs computed. All functions take and return int
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from spikeport.compiler.kinds import Array
@@ -96,7 +98,8 @@ def truncate_weights(mantissa: Array, sign_mode: str, bits: int, rounding: str) 
         mantissa: integers on the 8-bit scale, -256 .. 255.
         sign_mode: `mixed`, `excitatory` or `inhibitory`.
         bits: 1 .. 8.
-        rounding: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi, at most 254).
+        rounding: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi: ties to even,
+            the range is symmetric, +-254 at 8 mixed bits).
 
     >>> truncate_weights(np.array([-3, 3, 255]), "mixed", 8, "floor").tolist()
     [-4, 2, 254]
@@ -106,10 +109,34 @@ def truncate_weights(mantissa: Array, sign_mode: str, bits: int, rounding: str) 
     step = 1 << drop
     if rounding == "nearest":
         nearest = np.rint(mantissa / step).astype(np.int64) * step
-        return np.asarray(np.clip(nearest, -256, 256 - step), np.int64)
+        return saturate(nearest, 256 - step)
     if rounding == "floor" and sign_mode == "mixed":
         return np.asarray((mantissa >> drop) << drop, np.int64)
     return np.asarray(np.sign(mantissa) * ((np.abs(mantissa) >> drop) << drop), np.int64)
+
+
+def effective_weights(mantissa: Array, exponent: int, rounding: str) -> Array:
+    """Return weights as they add to u, where the exponent acts on each synapse by itself.
+
+    Bits that a negative exponent shifts out are lost before the weight is aligned; no weight
+    is beyond +-(2**21 - 2**6).
+
+    Args:
+        mantissa: truncated weights.
+        exponent: of the projection.
+        rounding: `nearest` (nengo-loihi: ties to even, clipped to 8 bits and a sign, shifted),
+            anything else rounds down (brian2_loihi rounds toward zero only before).
+
+    >>> effective_weights(np.array([-3, 3]), -1, "zero").tolist()
+    [-128, 64]
+    """
+    if rounding == "nearest":
+        limit = math.ldexp(256, exponent)
+        rounded = np.rint(np.ldexp(np.asarray(mantissa, float), exponent))
+        shifted = np.clip(rounded, -limit, limit - 1).astype(np.int64)
+    else:
+        shifted = shift(mantissa, exponent)
+    return saturate(shifted << WEIGHT_SHIFT, SYNAPSE_LIMIT)
 
 
 def weight_range(sign_mode: str) -> tuple[int, int]:

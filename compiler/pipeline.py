@@ -59,6 +59,20 @@ def for_chip(
     return retime(clocked, delays.low, delays.high, host, allow_skew)
 
 
+def lower(
+    retimed: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+) -> Image:
+    """Return a retimed network as integers on cores.
+
+    Args:
+        retimed: from `for_chip`.
+        chip: target.
+        peaks: largest |u| and |v| seen per population in calibration.
+        host: real-valued inputs -> is the value static over a sample.
+    """
+    return verify(place(quantize(retimed, chip, peaks, host), chip))
+
+
 def compile_network(
     net: Network,
     chip: Chip,
@@ -66,15 +80,6 @@ def compile_network(
     host: Mapping[str, bool] | None = None,
     allow_skew: bool = False,
 ) -> Image:
-    """Return a network as integers on cores.
-
-    Args:
-        net: with complete semantics.
-        chip: target.
-        peaks: largest |u| and |v| seen per population in calibration.
-        host: real-valued inputs -> is the value static over a sample.
-        allow_skew: see `retime`.
-    """
-    clocked = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew)
-    program = quantize(clocked, chip, peaks or {}, host or {})
-    return verify(place(program, chip))
+    """Return a network, with complete semantics, as integers on cores; see `lower`."""
+    retimed = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew)
+    return lower(retimed, chip, peaks or {}, host or {})

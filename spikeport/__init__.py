@@ -18,8 +18,8 @@ _HOME = {
     "check": "spikeport.verbs",
     "cost": "spikeport.verbs",
     "chip": "spikeport.verbs",
-    "report": "spikeport.report.report",
-    "deploy": "spikeport.deploy",
+    "report": "spikeport.pages.report",
+    "deploy": "spikeport.deployment",
     "Network": "spikeport.compiler.network",
     "Semantics": "spikeport.compiler.semantics",
     "Chip": "spikeport.compiler.chip",
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from spikeport.compiler.chip import Chip as Chip
     from spikeport.compiler.network import Network as Network
     from spikeport.compiler.semantics import Semantics as Semantics
-    from spikeport.deploy import deploy as deploy
-    from spikeport.report.report import report as report
+    from spikeport.deployment import deploy as deploy
+    from spikeport.pages.report import report as report
     from spikeport.verbs import check as check
     from spikeport.verbs import chip as chip
     from spikeport.verbs import compare as compare

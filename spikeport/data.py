@@ -52,7 +52,7 @@ class Data:
         return Data({name: x[:samples] for name, x in self.inputs.items()}, labels, self.kind)
 
 
-def read_data(source: object, net: Network, kind: str = "spikes") -> Data:
+def read_data(source: object, net: Network, kind: str = "spikes", flag: str = "--input") -> Data:
     """Return data for a network.
 
     Args:
@@ -60,6 +60,7 @@ def read_data(source: object, net: Network, kind: str = "spikes") -> Data:
             optional `labels`; or an array; or a mapping of arrays with those names.
         net: says which inputs there are, and their shapes.
         kind: what the values are: `spikes` (0 or 1), `counts` (whole, >= 0) or `current`.
+        flag: option that names the kind, for messages.
 
     Raises:
         LoadError: the file is not a readable .npz.
@@ -70,7 +71,7 @@ def read_data(source: object, net: Network, kind: str = "spikes") -> Data:
     arrays, where = _arrays(source)
     inputs = {name: net.nodes[name].shape for name in net.of_type(Input)}
     found = {
-        name: _one_input(_pick(arrays, name, len(inputs), where), shape, name, where, kind)
+        name: _one_input(_pick(arrays, name, len(inputs), where), shape, name, where, kind, flag)
         for name, shape in inputs.items()
     }
     extents = {x.shape[:2] for x in found.values()}
@@ -107,7 +108,9 @@ def _pick(arrays: Mapping[str, Any], name: str, inputs: int, where: str) -> Arra
     )
 
 
-def _one_input(x: Array, shape: tuple[int, ...], name: str, where: str, kind: str) -> Array:
+def _one_input(
+    x: Array, shape: tuple[int, ...], name: str, where: str, kind: str, flag: str
+) -> Array:
     wanted = f"(samples, steps{''.join(f', {extent}' for extent in shape)})"
     if x.dtype.kind not in "biuf":
         raise DataError(f"the values of {name!r} in {where} are {x.dtype}", "numbers are needed")
@@ -131,10 +134,10 @@ def _one_input(x: Array, shape: tuple[int, ...], name: str, where: str, kind: st
         )
     if kind == "current":
         return flat.astype(float)
-    return _whole(flat, name, where, kind)
+    return _whole(flat, name, where, kind, flag)
 
 
-def _whole(x: Array, name: str, where: str, kind: str) -> Array:
+def _whole(x: Array, name: str, where: str, kind: str, flag: str) -> Array:
     high = 1 if kind == "spikes" else 255
     if x.dtype.kind != "b":
         wrong = (x < 0) | (x > high) | (x != np.rint(x))
@@ -144,7 +147,7 @@ def _whole(x: Array, name: str, where: str, kind: str) -> Array:
                 f"the input {name!r} in {where} holds {x[tuple(at)]:g}",
                 f"{kind} are {'0 or 1' if high == 1 else 'whole numbers from 0 to 255'} "
                 f"(sample {at[0]}, step {at[1]}, value {at[2]})",
-                "add --input current for real values, or --input counts for several spikes a step",
+                f"add {flag} current for real values, or {flag} counts for several spikes a step",
             )
     return x.astype(np.uint8)
 

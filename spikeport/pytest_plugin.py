@@ -63,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _check(item: pytest.Item, tolerance: str, options: dict[str, Any]) -> str:
     """Deploy, keep the result, and return what is broken, or an empty text."""
     from spikeport.compiler.errors import DataError
-    from spikeport.deploy import deploy
+    from spikeport.deployment import deploy
 
     kind, _, number = tolerance.partition(" ")
     if kind not in ("bit", "accuracy") or (kind == "accuracy" and not _is_number(number)):

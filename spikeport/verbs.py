@@ -104,33 +104,43 @@ def compile(
     return compile_network(net, target, peaks, data.host(), allow_skew)
 
 
-def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
-    """Return the largest u and v of every population over (at most 64 of) the samples.
+class Watch:
+    """Collects the largest u and v of every population while the reference runs."""
 
-    v before a reset is at most the threshold and one step's current; that bound is used.
-    """
+    def __init__(self) -> None:
+        self.largest: dict[tuple[str, str], float] = {}
+
+    def __call__(self, name: str, variables: Mapping[str, Array]) -> None:
+        """See one step of one population."""
+        for key in ("u", "v"):
+            value = variables[key]
+            now = max(float(value.max(initial=0.0)), -float(value.min(initial=0.0)))
+            self.largest[name, key] = max(self.largest.get((name, key), 0.0), now)
+
+    def peaks(self, clocked: Clocked, data: Data) -> dict[str, Peaks]:
+        """Return what was seen, per population.
+
+        v before a reset is at most the threshold and one step's current; that bound is used.
+        """
+        return {name: self._peaks(clocked, name, data) for name in clocked.neurons}
+
+    def _peaks(self, clocked: Clocked, name: str, data: Data) -> Peaks:
+        cell = clocked.populations[name].cell
+        u = self.largest.get((name, "u"), 0.0) * float(np.abs(cell.gain_v).max(initial=0.0))
+        theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
+        level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
+        above = level + u + float(np.abs(cell.drive_v).max(initial=0.0))
+        v = max(self.largest.get((name, "v"), 0.0), above)
+        return Peaks(u, v, u if data.kind == "current" else 0.0)
+
+
+def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
+    """Return the largest u and v of every population over (at most 64 of) the samples."""
     from spikeport.backends import reference
 
-    few = data.first(CALIBRATION_SAMPLES)
-    chunk = max(1, int(2e7 / max(1, few.steps * sum(p.size for p in clocked.populations.values()))))
-    probe = [f"{name}.{variable}" for name in clocked.neurons for variable in ("u", "v")]
-    largest: dict[str, float] = dict.fromkeys(probe, 0.0)
-    for first in range(0, few.samples, chunk):
-        part = {name: x[first : first + chunk] for name, x in few.inputs.items()}
-        traces = reference.run(clocked, part, probe=probe)
-        for key in probe:
-            largest[key] = max(largest[key], float(np.abs(traces.probes[key]).max(initial=0.0)))
-    return {name: _peaks(clocked, name, largest, few) for name in clocked.neurons}
-
-
-def _peaks(clocked: Clocked, name: str, largest: Mapping[str, float], data: Data) -> Peaks:
-    cell = clocked.populations[name].cell
-    gain = float(np.abs(cell.gain_v).max(initial=1.0))
-    u = largest[f"{name}.u"] * gain
-    theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-    level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
-    v = max(largest[f"{name}.v"], level + u + float(np.abs(cell.drive_v).max(initial=0.0)))
-    return Peaks(u, v, u if data.kind == "current" else 0.0)
+    few, watch = data.first(CALIBRATION_SAMPLES), Watch()
+    reference.run(clocked, few.inputs, watch=watch)
+    return watch.peaks(clocked, few)
 
 
 def run(

@@ -18,7 +18,7 @@ from spikeport.compiler.errors import DataError
 from spikeport.compiler.host import host_biases
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.program import Arithmetic, Program, Synapses
+from spikeport.compiler.program import Arithmetic, CellPopulation, Program, Synapses
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Events, Traces
 from spikeport.models.neurons import membrane
@@ -108,6 +108,7 @@ def run(
         spikes={
             name: Events.from_dense(raster, program.populations[name].shape)
             for name, raster in rasters.items()
+            if _sends(program.populations[name])
         },
         probes=probes,
         lags=dict(program.lags),
@@ -137,6 +138,11 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
                 f"the data of {name!r} has {inputs[name].shape[2]} values per step",
                 f"the input has {program.populations[name].size}",
             )
+
+
+def _sends(population: CellPopulation) -> bool:
+    """Does it send spikes; a readout does not."""
+    return population.cell is None or population.cell.spiking
 
 
 def _size(program: Program, key: str) -> int:
@@ -177,7 +183,7 @@ def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], A
     """Return the exact function from spikes (samples, pre) to sums (samples, post), int64."""
     mantissa, exponent = synapses.mantissa, synapses.exponent
     if arithmetic.weight_exp_at == "synapse":
-        mantissa, exponent = _effective(mantissa, exponent), 0
+        mantissa, exponent = _effective(synapses, arithmetic), 0
     if not sp.issparse(mantissa):
         largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0)
         exact: Any = np.float32 if largest < 1 << 24 else np.float64
@@ -196,14 +202,11 @@ def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], A
     return apply
 
 
-def _effective(mantissa: Any, exponent: int) -> Array:
-    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi).
-
-    Both lose the bits of a negative exponent before they align the weight.
-    """
-    dense: Array = mantissa.toarray() if sp.issparse(mantissa) else mantissa
-    full = fixed.shift(fixed.shift(dense, exponent), fixed.WEIGHT_SHIFT)
-    return np.asarray(np.clip(full, -fixed.SYNAPSE_LIMIT, fixed.SYNAPSE_LIMIT))
+def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:
+    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
+    stored = synapses.mantissa
+    dense: Array = stored.toarray() if sp.issparse(stored) else stored
+    return fixed.effective_weights(dense, synapses.exponent, arithmetic.weight_truncation)
 
 
 def _sent(

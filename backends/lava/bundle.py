@@ -51,7 +51,7 @@ hangs is ended, and the message names the process that it waited for.
 | `J/spikes/NAME` | spikes of an input, whole numbers, (samples, steps, neurons) |
 | `J/bias/NAME` | what the host adds to v in each step, integers, same shape; optional |
 | `J/samples`, `J/steps` | how much to run, if not what the spikes say |
-| `J/state/u/NAME` (also `v`, `refractory`), `J/history/NAME`, `J/first_step` | a state to go on from |
+| `J/state/u/NAME` (`v`, `refractory`), `J/history/NAME`, `J/first_step` | a state to go on from |
 
 `traces.npz` gets `J/spikes/NAME`, `J/u/NAME`, `J/v/NAME`, each (samples, steps, neurons), after
 the reset of the step, and `summary`, a JSON text: Lava's version, the processes that ran, and

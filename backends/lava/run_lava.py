@@ -101,10 +101,12 @@ class SpikeportLifModel(PyLifModelBitAcc):
     drive: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     def scale_bias(self):
+        """Add what the host drives in this step."""
         super().scale_bias()
         self.effective_bias.reshape(-1)[self.driven] += self.drive[:, self.time_step - 1]
 
     def subthr_dynamics(self, activation_in):
+        """Take Lava's step, then put back what must not move."""
         u, v = self.u.copy(), self.v.copy()
         super().subthr_dynamics(activation_in)
         asleep = self.time_step - 1 < self.start_step
@@ -116,9 +118,11 @@ class SpikeportLifModel(PyLifModelBitAcc):
         np.subtract(self.refractory, 1, out=self.refractory, where=(self.refractory > 0) & ~asleep)
 
     def spiking_activation(self):
+        """Let no held neuron spike."""
         return super().spiking_activation() & ~self.held
 
     def reset_voltage(self, spike_vector):
+        """Reset by each neuron's own rule, and start its pause."""
         to_value = spike_vector & (self.reset_mode == RESETS.index("to_value"))
         subtract = spike_vector & (self.reset_mode == RESETS.index("subtract"))
         np.copyto(self.v, self.v_reset, where=to_value)
@@ -148,6 +152,7 @@ class SpikeDelayModel(PyLoihiProcessModel):
     ring: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     def run_spk(self):
+        """Send the oldest spikes and keep the newest in their place."""
         slot = (self.time_step - 1) % self.ring.shape[0]
         self.s_out.send(self.ring[slot])
         self.ring[slot] = self.s_in.recv()
@@ -175,9 +180,7 @@ class Recorder(AbstractProcess):
     def connect(self):
         """Connect the ports; declare them in the model, as Lava's Monitor does."""
         for number, source in enumerate(self.sources):
-            setattr(
-                RecorderModel, f"spikes_{number}", LavaPyType(PyInPort.VEC_DENSE, np.int32)
-            )
+            setattr(RecorderModel, f"spikes_{number}", LavaPyType(PyInPort.VEC_DENSE, np.int32))
             source.s_out.connect(getattr(self, f"spikes_{number}"))
             for name in recorded(source):
                 port = f"{name}_{number}"
@@ -202,29 +205,33 @@ class RecorderModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.labels, self.variables = proc_params["labels"], proc_params["variables"]
         folder = Path(proc_params["folder"])
-        self.progress = os.open(folder / "progress", os.O_WRONLY | os.O_CREAT, 0o644)
+        create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        self.progress = os.open(folder / "progress", create, 0o644)
         self.files = {
-            (name, number): open(folder / f"{name}_{number}.raw", "wb", buffering=0)
+            (name, number): os.open(folder / f"{name}_{number}.raw", create, 0o644)
             for number, names in enumerate(self.variables)
             for name in ["spikes", *names]
         }
 
     def run_spk(self):
+        """Write what was sent in this step."""
         for number, label in enumerate(self.labels):
             self.say(f"in step {self.time_step}, waiting for the spikes of process {label}")
             spikes = getattr(self, f"spikes_{number}").recv()
-            self.files["spikes", number].write(spikes.astype(np.uint8).tobytes())
+            os.write(self.files["spikes", number], spikes.astype(np.uint8).tobytes())
         self.say(f"in step {self.time_step}, waiting for a process that sends no spikes")
 
     def post_guard(self):
+        """Ask for the phase in which Vars can be read, in every step."""
         return True
 
     def run_post_mgmt(self):
+        """Write the Vars as this step left them."""
         for number, names in enumerate(self.variables):
             for name in names:
                 self.say(f"in step {self.time_step}, reading {name} of {self.labels[number]}")
                 values = getattr(self, f"{name}_{number}").read()
-                self.files[name, number].write(values.astype(np.int32).tobytes())
+                os.write(self.files[name, number], values.astype(np.int32).tobytes())
         self.say(f"after step {self.time_step}, waiting for the next one")
 
     def say(self, text):
@@ -251,15 +258,16 @@ class Job:
     def get(self, *path, default=None):
         """Return an array of the input file, by its parts: job / what / population."""
         key = "/".join([str(self.number), *path])
-        return self.given[key] if key in self.given else default
+        return self.given.get(key, default)
 
     def size(self, name):
+        """Return how many neurons a population has."""
         return int(np.prod(self.populations[name]["shape"], dtype=np.int64))
 
     def cell(self, name):
         """Return the integer parameters of a population, each (n,)."""
         rows = self.arrays[f"{self.number}/cell/{self.populations[name]['number']}"]
-        return dict(zip(CELL, rows))
+        return dict(zip(CELL, rows, strict=True))
 
     def raster(self, name):
         """Return the spikes of an input, (samples, steps, n), zero after its end."""
@@ -269,6 +277,11 @@ class Job:
             spikes = spikes[:, : self.steps]
             raster[:, : spikes.shape[1]] = spikes
         return raster
+
+    def graded(self, name):
+        """Does an input send several spikes in one step."""
+        sent = (self.get(what, name) for what in ("spikes", "history"))
+        return any(spikes is not None and spikes.max(initial=0) > 1 for spikes in sent)
 
     def history(self, name, delay):
         """Return the spikes of the last `delay` steps before the run, newest last."""
@@ -292,6 +305,7 @@ class Job:
         return csr_matrix((parts[0].astype(np.int32), *parts[1:]), shape=shape)
 
     def kernel(self, synapses):
+        """Return the kernel of a convolution, (out, in / groups, height, width)."""
         return self.arrays[f"{self.number}/synapses/{synapses['number']}/kernel"].astype(np.int32)
 
 
@@ -367,7 +381,7 @@ class Network:
                 and calls + work <= CONV_CALLS
                 and all(shapes.get(name, shape) == shape for name, shape in wanted.items())
                 and len(wanted) == 2
-                and not job.get("spikes", each["pre"], default=np.zeros(1)).max(initial=0) > 1
+                and not job.graded(each["pre"])
             )
             if fits:
                 calls += work
@@ -512,8 +526,7 @@ class Network:
         """
         pre, sources = self.places[job.number, each["pre"]]
         post, targets = self.places[job.number, each["post"]]
-        spikes = job.get("spikes", each["pre"])
-        graded = spikes is not None and bool(spikes.max(initial=0) > 1)
+        graded = job.graded(each["pre"])
         how = "DelaySparse" if each["delay_steps"] > 1 else "Sparse"
         key = (how, pre, post, each["exponent"], each["sign_mode"], each["weight_bits"], graded)
         layer = layers[key, each["post"]]
@@ -565,7 +578,9 @@ class Network:
                 process.a_buff.init[targets] += flying[0]
         else:
             steps = np.concatenate([np.full(part[2].size, part[3] - 1) for part in parts])
-            delays = csr_matrix((steps.astype(int), (rows, columns)), shape=shape)  # Lava asks for int
+            delays = csr_matrix(
+                (steps.astype(int), (rows, columns)), shape=shape
+            )  # Lava asks for int
             longest = max(part[3] for part in parts) - 1
             process = DelaySparse(
                 weights=matrix, delays=delays, max_delay=longest, name=name, **settings
@@ -618,19 +633,16 @@ class Network:
 
     # running, and what came out
 
-    def start(self):
-        """Compile, and start the OS processes; return the runtime."""
-        largest = max([pool.size for pool in self.pools.values()]) * 4
+    def run(self):
+        """Compile, start the OS processes, and take all steps."""
+        largest = max(pool.size for pool in self.pools.values()) * np.dtype(np.int32).itemsize
         slots = int(np.clip(CHANNEL_BYTES // largest, 2, 16))
         find_models_once()
-        self.recorder.create_runtime(
+        self.recorder.run(
+            RunSteps(num_steps=self.steps),
             run_cfg=Loihi2SimCfg(select_tag="fixed_pt"),
             compile_config={"pypy_channel_size": slots},
         )
-        return self.recorder.runtime
-
-    def run(self):
-        self.recorder.run(RunSteps(num_steps=self.steps))
 
     def results(self):
         """Return what each population did, and whether every process was alive in every step."""
@@ -656,6 +668,7 @@ class Network:
         return arrays
 
     def summary(self):
+        """Return which processes ran, and which are not Lava's own."""
         processes = [pool.process for pool in self.pools.values()]
         processes += [*self.connections, self.recorder]
         ours = (SpikeportLif, SpikeDelay, Recorder)
@@ -673,8 +686,8 @@ def source(pool, steps):
     """Return the RingBuffer that plays all inputs of a pool."""
     data = np.zeros((pool.size, steps), np.int32)
     for job, name, index in pool.members:
-        data[index.ravel(), : job.steps] = job.raster(name).transpose(0, 2, 1).reshape(
-            index.size, -1
+        data[index.ravel(), : job.steps] = (
+            job.raster(name).transpose(0, 2, 1).reshape(index.size, -1)
         )
     process = RingBuffer(data=data.reshape((*(pool.shape or (pool.size,)), steps)))
     process.name = pool.name
@@ -724,37 +737,47 @@ def find_models_once():
 class Watch(threading.Thread):
     """Ends the run with a message when an OS process of it dies, or at the deadline."""
 
-    def __init__(self, runtime, folder, deadline):
+    def __init__(self, recorder, folder, deadline):
         super().__init__(daemon=True)
-        self.folder, self.done = folder, threading.Event()
+        self.recorder, self.folder, self.done = recorder, folder, threading.Event()
         self.until = time.monotonic() + deadline if deadline else None
-        self.actors = runtime._messaging_infrastructure.actors
+
+    @property
+    def actors(self):
+        """Lava's OS processes as far as they have been started, with the names of what they run."""
+        runtime = self.recorder.runtime
+        started = getattr(runtime, "_messaging_infrastructure", None)
+        if started is None:
+            return []
         names = [process.name for process in runtime._executable.proc_builders]
-        names += ["runtime service"] * len(self.actors)
-        self.alive = {actor.sentinel: name for name, actor in zip(names, self.actors)}
-        self.pids = [actor.pid for actor in self.actors]
+        names += ["runtime service"] * len(started.actors)
+        return list(zip(names, started.actors, strict=False))
 
     def run(self):
-        while not self.done.is_set():
-            for sentinel in connection.wait(list(self.alive), timeout=0.2):
+        """Look at every OS process and at the clock until all is done."""
+        while not self.done.wait(0.05):
+            actors = {actor.sentinel: name for name, actor in self.actors if actor.pid}
+            for sentinel in connection.wait(list(actors), timeout=0.2):
                 if not self.done.wait(0.5):  # the failure itself may still be on its way
-                    self.end(f"process {self.alive[sentinel]!r} died {self.where()}")
+                    self.end(f"process {actors[sentinel]!r} died {self.where()}")
             if self.until and time.monotonic() > self.until and not self.done.is_set():
                 self.end(f"stopped at the deadline, {self.where()}")
 
     def where(self):
+        """Return the last word of the recorder."""
         path = self.folder / "progress"
-        return path.read_text().strip() if path.exists() else "before the first step"
+        word = path.read_text().strip() if path.exists() else ""
+        return word or "before the first step"
 
     def end(self, message):
         """Say what failed in which process, and end all of them: they wait for each other."""
-        for actor in self.actors:
+        for _, actor in self.actors:
             if actor.exception:
                 print(actor.exception[1], file=sys.stderr)
         print(message, file=sys.stderr, flush=True)
-        for pid in self.pids:
+        for _, actor in self.actors:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(actor.pid, signal.SIGKILL)
         os._exit(1)
 
 
@@ -784,7 +807,7 @@ def execute(bundle, given, folder, deadline):
         known, given = dict(arrays), dict(inputs)
     jobs = [Job(number, each, known, given) for number, each in enumerate(spec["jobs"])]
     network = Network(jobs, folder)
-    watch = Watch(network.start(), folder, deadline)
+    watch = Watch(network.recorder, folder, deadline)
     watch.start()
     try:
         network.run()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ def run(
     steps: int | None = None,
     state: State | None = None,
     deadline_s: float = DEADLINE_S,
+    probe: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Traces:
     """Run one network in Lava; the arithmetic of every step is Lava's.
 
@@ -78,6 +80,8 @@ def run(
         steps: default: the inputs' length and the lag of the output.
         state: where to start from, of an earlier run here or on the emulator.
         deadline_s: seconds after which the run is killed.
+        probe: as for the other backends; Lava records u and v of every neuron anyway.
+        progress: called with (steps done, steps in all) when the run has ended.
 
     Raises:
         MissingError: no interpreter with Lava was found.
@@ -87,7 +91,9 @@ def run(
     if steps is None:
         longest = max((array.shape[1] for array in inputs.values()), default=0)
         steps = longest + program.lags.get(program.output, 0)
-    return run_many([Job(program, inputs, steps, state)], deadline_s)[0]
+    traces = run_many([Job(program, inputs, steps, state)], deadline_s)[0]
+    progress(steps, steps)
+    return traces
 
 
 def run_many(jobs: Sequence[Job], deadline_s: float = DEADLINE_S) -> list[Traces]:
@@ -187,9 +193,8 @@ def _execute(python: Path, folder: Path, deadline_s: float) -> None:
 def _progress(folder: Path) -> str:
     """Return where the run was last: its recorder leaves word before everything it waits for."""
     path = folder / "progress"
-    if not path.exists():
-        return "before the first step"
-    return path.read_text(errors="replace").strip()
+    word = path.read_text(errors="replace").strip() if path.exists() else ""
+    return word or "before the first step"
 
 
 def _tail(path: Path) -> str:
@@ -204,6 +209,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End every process of the run: first by request, so that shared memory is given back."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGCONT)  # a stopped process takes no request
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until:
             process.poll()
@@ -265,17 +271,13 @@ def _note(name: str, why: Sequence[str]) -> str:
     )
 
 
-def _state(
-    number: int, job: Job, rasters: Mapping[str, Array], result: Mapping[str, Any]
-) -> State:
+def _state(number: int, job: Job, rasters: Mapping[str, Array], result: Mapping[str, Any]) -> State:
     variables = {}
     for name in job.program.neurons:
         last = {v: result[f"{number}/{v}/{name}"][:, -1].astype(np.int64) for v in ("u", "v")}
         pauses = f"{number}/refractory/{name}"
         last["refractory"] = (
-            result[pauses][:, -1].astype(np.int64)
-            if pauses in result
-            else np.zeros_like(last["u"])
+            result[pauses][:, -1].astype(np.int64) if pauses in result else np.zeros_like(last["u"])
         )
         variables[name] = last
     kept = job.program.max_delay

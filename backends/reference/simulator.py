@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler.clocked import Clocked, Projection
+from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Events, Traces
 from spikeport.models.neurons import membrane
+
+FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
 
 
 def run(
@@ -22,6 +25,7 @@ def run(
     state: State | None = None,
     probe: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    watch: Callable[[str, Mapping[str, Array]], None] = lambda name, variables: None,
 ) -> Traces:
     """Run the network and return what happened.
 
@@ -33,6 +37,7 @@ def run(
         state: where to go on; by default the initial state.
         probe: `NAME.v` or `NAME.u` to record (v after reset, u as v saw it).
         progress: called with (steps done, steps in all).
+        watch: called with a population and its variables after each of its steps.
     """
     began = time.perf_counter()
     samples, given = _extent(inputs)
@@ -61,6 +66,7 @@ def run(
             for projection, apply in incoming[name]:
                 received += apply(_sent(rasters, history, projection, t))
             rasters[name][:, t] = membrane.step(pop.cell, variables[name], received)
+            watch(name, variables[name])
         for key in probe:
             name, _, variable = key.rpartition(".")
             probes[key][:, t] = variables[name][variable]
@@ -69,7 +75,7 @@ def run(
     spikes = {
         name: Events.from_dense(raster, clocked.populations[name].shape)
         for name, raster in rasters.items()
-        if name not in clocked.inputs or _whole(raster)
+        if _has_events(clocked.populations[name], raster)
     }
     return Traces(
         source="reference",
@@ -102,8 +108,10 @@ def _size(clocked: Clocked, key: str) -> int:
     return clocked.populations[key.rpartition(".")[0]].size
 
 
-def _whole(raster: Array) -> bool:
-    """Are the values counts; a real-valued input has no events."""
+def _has_events(population: Population, raster: Array) -> bool:
+    """Does it send spikes; a readout and a real-valued input do not."""
+    if population.membrane is not None:
+        return population.membrane.spiking
     return bool(np.all(raster == np.rint(raster)))
 
 
@@ -131,10 +139,24 @@ def _runnable(projection: Projection) -> Callable[[Array], Array]:
     """Return the function from sent spikes (samples, pre) to what arrives (samples, post)."""
     matrix = projection.matrix
     if sp.issparse(matrix):
-        columns = sp.csr_matrix(matrix)
-        return lambda sent: np.asarray((columns @ sent.T).T)
+        return _sparse(sp.csr_matrix(matrix))
     weight = np.ascontiguousarray(matrix.T, dtype=float)
     return lambda sent: np.asarray(sent @ weight)
+
+
+def _sparse(rows: Any) -> Callable[[Array], Array]:
+    """Return the product with a sparse matrix; both ways add in the order of the columns.
+
+    So which of them is taken, and how many samples there are, changes no bit.
+    """
+    columns = sp.csr_matrix(rows.T)
+
+    def apply(sent: Array) -> Array:
+        if np.count_nonzero(sent) < FEW_SPIKES * sent.size:
+            return np.asarray((sp.csr_matrix(sent) @ columns).toarray())
+        return np.asarray((rows @ sent.T).T)
+
+    return apply
 
 
 def _sent(

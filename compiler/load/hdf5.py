@@ -20,6 +20,8 @@ import h5py
 
 from spikeport.compiler.errors import LoadError, printable
 from spikeport.compiler.load import files
+from spikeport.compiler.load.files import naming
+from spikeport.compiler.load.hdf5_heap import check_heaps
 from spikeport.compiler.load.hdf5_values import check_chunks, read_value
 
 LARGEST_DECLARED = 1 << 30  # bytes in memory, all datasets together, as float64
@@ -81,6 +83,8 @@ def read_tree(path: Path, wanted: Callable[[Parts], bool]) -> Tree:
             f"it looks like {files.looks_like(head)}",
             "write the graph again with nir.write(file, graph) in the tool that has it",
         )
+    with naming(path.name):
+        check_heaps(path)
     with _library_errors(path.name), h5py.File(path, "r", locking=False) as file:
         walk = _Walk(path.name, stored=path.stat().st_size)
         groups = _check_group(file.id, (), walk)
@@ -92,7 +96,7 @@ def read_tree(path: Path, wanted: Callable[[Parts], bool]) -> Tree:
 def _library_errors(file: str) -> Iterator[None]:
     """Turn what h5py and NumPy raise on a damaged file into a LoadError."""
     try:
-        with files.naming(file):
+        with naming(file):
             yield
     except MemoryError:
         raise LoadError(f"{file}: the file needs more memory than there is") from None

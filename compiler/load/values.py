@@ -56,7 +56,8 @@ def number(fields: Fields, field: str) -> Array:
     value = np.asarray(fields.get(field)) if _plain(fields.get(field)) else None
     if value is None or value.dtype.kind not in "biuf":
         raise fields.error(field, "is not a number or an array of numbers")
-    array = np.array(value, np.float64)
+    with np.errstate(all="ignore"):  # what becomes of odd floats is looked at below
+        array = np.array(value, np.float64)
     finite = np.isfinite(array)
     if not finite.all():
         raise fields.error(

@@ -136,14 +136,16 @@ def compare(expected: Traces, got: Traces, names: Sequence[str] | None = None) -
 
     Args:
         expected, got: runs of the same inputs; the second may hold fewer samples.
-        names: populations; by default those with state that both have.
+        names: populations; by default the spiking ones that both have.
 
     Raises:
         DataError: nothing to compare.
     """
     samples = min(expected.samples, got.samples)
     steps = min(expected.model_steps, got.model_steps)
-    both = names or [name for name in expected.state.variables if name in got.spikes]
+    both = names or [
+        name for name in expected.state.variables if name in expected.spikes and name in got.spikes
+    ]
     populations = {}
     for name in both:
         wanted, found = (run.window(name)[:samples, :steps] for run in (expected, got))
@@ -166,7 +168,7 @@ def compare_bits(expected: Traces, got: Traces) -> Parity:
     populations = {}
     for name in expected.state.variables:
         parts = []
-        shape = expected.spikes[name].shape
+        shape = got.spikes[name].shape
         for variable in ("spikes", "u", "v"):
             pair = [_values(run, name, variable) for run in (expected, got)]
             if pair[0] is None or pair[1] is None:
@@ -181,7 +183,7 @@ def compare_bits(expected: Traces, got: Traces) -> Parity:
 
 def _values(run: Traces, name: str, variable: str) -> Any:
     if variable == "spikes":
-        return run.spikes[name].dense()
+        return run.spikes[name].dense() if name in run.spikes else None
     return run.probes.get(f"{name}.{variable}")
 
 

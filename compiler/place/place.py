@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ class Need:
 
     compartments: int
     in_axons: int
+    out_axons: int
     bits: int
     synapses: int
     configs: int
@@ -46,15 +47,11 @@ def place(program: Program, chip: Chip) -> Image:
     Raises:
         FitError: every limit that is broken, by object, with the figure, the limit and a fix.
     """
-    columns = {each.name: sp.csc_matrix(each.mantissa) for each in program.synapses}
-    rows = {name: sp.csr_matrix(matrix) for name, matrix in columns.items()}
-    violations: list[str] = []
+    rows = {each.name: sp.csr_matrix(each.mantissa) for each in program.synapses}
+    parts, violations = _cut(program, rows, chip)
     cores: list[Open] = []
-    for name in program.neurons:
-        population = program.populations[name]
-        incoming = program.into(name)
-        for neurons in _slices(name, population, incoming, rows, chip, violations):
-            need = _need(population, neurons, incoming, rows, chip)
+    for name, held in parts.items():
+        for neurons, need in held:
             _put(cores, name, neurons, need, chip)
     if len(cores) > chip.cores:
         violations.append(
@@ -92,46 +89,121 @@ def _order(population: CellPopulation) -> Array:
     return numbers
 
 
+Parts = dict[str, list[tuple[Array, Need]]]
+
+
+def _cut(program: Program, rows: dict[str, sp.csr_matrix], chip: Chip) -> tuple[Parts, list[str]]:
+    """Return the slices of every population, and the limits that no slicing can keep.
+
+    How many cores a neuron sends to depends on how its targets are cut, so populations are cut
+    until the out-axons do not change any more: at once without recurrence, else in a few rounds.
+    """
+    out_axons = {name: np.zeros(pop.size, np.int64) for name, pop in program.populations.items()}
+    parts: Parts = {}
+    for _ in range(len(program.neurons) + 4):
+        violations: list[str] = []
+        parts = {
+            name: _slices(program, name, out_axons[name], rows, chip, violations)
+            for name in program.neurons
+        }
+        reached = _reached(program, parts, rows)
+        if violations or all((reached[name] <= out_axons[name]).all() for name in reached):
+            break
+        out_axons = {name: np.maximum(reached[name], out_axons[name]) for name in reached}
+    return parts, violations
+
+
+def _reached(program: Program, parts: Parts, rows: dict[str, sp.csr_matrix]) -> dict[str, Array]:
+    """Return, per neuron, how many slices it sends to."""
+    reached = {name: np.zeros(pop.size, np.int64) for name, pop in program.populations.items()}
+    for post, slices in parts.items():
+        for neurons, _ in slices:
+            senders: dict[str, Array] = {}
+            for each in program.into(post):
+                hit = np.zeros(reached[each.pre].size, bool)
+                hit[rows[each.name][neurons].indices] = True
+                senders[each.pre] = senders.get(each.pre, False) | hit
+            for pre, hit in senders.items():
+                reached[pre] += hit
+    return reached
+
+
 def _slices(
+    program: Program,
     name: str,
-    population: CellPopulation,
-    incoming: list[Synapses],
+    out_axons: Array,
     rows: dict[str, sp.csr_matrix],
     chip: Chip,
     violations: list[str],
-) -> Iterator[Array]:
-    """Yield neurons per slice, each as large as one core allows."""
+) -> list[tuple[Array, Need]]:
+    """Return neurons per slice, each as many as one core allows.
+
+    Maps are cut once at any neuron and once at whole positions only (their lists are dense
+    then); the cut with fewer slices is taken.
+    """
+    population = program.populations[name]
+    cuts = []
+    for grain in {1, population.shape[0] if len(population.shape) == 3 else 1}:
+        found: list[str] = []
+        cuts.append((_cut_at(program, name, out_axons, rows, chip, grain, found), found))
+    whole = [cut for cut in cuts if not cut[1]] or cuts[:1]
+    best, found = min(whole, key=lambda cut: len(cut[0]))
+    violations += found
+    return best
+
+
+def _cut_at(
+    program: Program,
+    name: str,
+    out_axons: Array,
+    rows: dict[str, sp.csr_matrix],
+    chip: Chip,
+    grain: int,
+    violations: list[str],
+) -> list[tuple[Array, Need]]:
+    """Return slices of a multiple of `grain` neurons each (fewer where not even that fits)."""
+    population = program.populations[name]
+    incoming = program.into(name)
     order = _order(population)
+    slices: list[tuple[Array, Need]] = []
     start = 0
+    guess = order.size
     while start < order.size:
         largest = min(int(chip.limits.compartments_per_core.value), order.size - start)
 
-        def fits(count: int, first: int = start) -> bool:
-            need = _need(population, order[first : first + count], incoming, rows, chip)
-            return not _broken(need, chip)
+        def need_of(count: int, first: int = start) -> Need:
+            neurons = order[first : first + count]
+            return _need(population, neurons, incoming, out_axons, rows, chip)
 
-        count = largest if fits(largest) else _largest_fitting(fits, largest)
+        count = _largest_fitting(lambda n: not _broken(need_of(n), chip), largest, guess)
         if count == 0:
-            need = _need(population, order[start : start + 1], incoming, rows, chip)
             violations += [
                 f"neuron {order[start]} of {name!r} alone needs {figure} {what}, a core has "
                 f"{limit}: {fix}"
-                for what, figure, limit, fix in _broken(need, chip)
+                for what, figure, limit, fix in _broken(need_of(1), chip)
             ]
-            return
-        yield np.sort(order[start : start + count])
+            return slices
+        guess = count
+        if count > grain and count < largest:
+            count -= count % grain
+        slices.append((np.sort(order[start : start + count]), need_of(count)))
         start += count
+    return slices
 
 
-def _largest_fitting(fits: object, largest: int) -> int:
-    """Return the largest count that fits, by bisection; 0 where not even one does."""
+def _largest_fitting(fits: Callable[[int], bool], largest: int, guess: int) -> int:
+    """Return the largest count that fits, by bisection from a guess; 0 where not one does."""
+    if fits(largest):
+        return largest
     low, high = 0, largest
+    if 0 < guess < largest:
+        low, high = (guess, largest) if fits(guess) else (0, guess)
+        near = guess + max(1, guess // 8)
+        if low and near < high and not fits(near):
+            high = near
     while high - low > 1:
         middle = (low + high) // 2
-        if fits(middle):  # type: ignore[operator]
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return low
 
 
@@ -139,6 +211,7 @@ def _need(
     population: CellPopulation,
     neurons: Array,
     incoming: list[Synapses],
+    out_axons: Array,
     rows: dict[str, sp.csr_matrix],
     chip: Chip,
 ) -> Need:
@@ -151,7 +224,8 @@ def _need(
         count += int(per_axon.sum())
         used, _ = list_bits(per_axon, neurons.size, each.weight_bits, each.delay_steps > 1, chip)
         bits += used
-    return Need(neurons.size, in_axons, bits, count, *_configs(population, neurons))
+    sent = int(out_axons[neurons].sum())
+    return Need(neurons.size, in_axons, sent, bits, count, *_configs(population, neurons))
 
 
 def _configs(population: CellPopulation, neurons: Array) -> tuple[int, int]:
@@ -174,6 +248,12 @@ def _broken(need: Need, chip: Chip) -> list[tuple[str, int, int, str]]:
             need.in_axons,
             limits.in_axons_per_core,
             "reduce its fan-in, or pool the layer before",
+        ),
+        (
+            "out-axons",
+            need.out_axons,
+            limits.out_axons_per_core,
+            "let it reach fewer cores: reduce the fan-in of the layers after it",
         ),
         (
             "bits of synaptic memory",

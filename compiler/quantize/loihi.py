@@ -75,6 +75,7 @@ def quantize(
     Raises:
         LoweringError: something that the chip cannot do, by name and with what would work.
     """
+    check_kinds(clocked, chip)
     populations: dict[str, CellPopulation] = {}
     synapses: list[Synapses] = []
     losses: list[dict[str, Any]] = []
@@ -85,7 +86,6 @@ def quantize(
         elif pop.kind == "constant":
             populations[name] = CellPopulation("constant", (1,), _always_spiking(), np.ones(1))
         else:
-            check_kind(name, pop, chip, clocked)
             parts = _population(clocked, name, chip, peaks.get(name), host)
             populations[name], more, drives, lost = parts
             synapses += more
@@ -126,12 +126,17 @@ def _host_note(host: HostCurrent) -> str:
     )
 
 
-def check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> None:
+def check_kinds(clocked: Clocked, chip: Chip) -> None:
     """Refuse what the chip cannot do.
 
     Raises:
         LoweringError: names the population, what it does and what would work.
     """
+    for name in clocked.neurons:
+        _check_kind(name, clocked.populations[name], chip, clocked)
+
+
+def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> None:
     cell = pop.cell
     if pop.kind not in chip.kinds:
         raise LoweringError(

@@ -126,7 +126,7 @@ def run(net: Network) -> dict[str, list[np.ndarray]]:
     groups = [brian2_loihi.LoihiNeuronGroup(**each) for each in net["groups"]]
     ends = [*groups, generator]
     synapses = []
-    for each, matrix in zip(net["projections"], net["weight"]):
+    for each, matrix in zip(net["projections"], net["weight"], strict=True):
         arguments = {key: each[key] for key in each if key not in ("pre", "post")}
         made = brian2_loihi.LoihiSynapses(ends[each["pre"]], ends[each["post"]], **arguments)
         post, pre = np.indices(matrix.shape).reshape(2, -1)
@@ -138,7 +138,7 @@ def run(net: Network) -> dict[str, list[np.ndarray]]:
     fired = [brian2.SpikeMonitor(each) for each in groups]
     brian2_loihi.LoihiNetwork(*ends, *synapses, *current, *voltage, *fired).run(steps)
     rasters = [np.zeros((steps, each.N), np.uint8) for each in groups]
-    for raster, monitor in zip(rasters, fired):
+    for raster, monitor in zip(rasters, fired, strict=True):
         raster[np.rint(monitor.t / brian2.ms).astype(int), np.asarray(monitor.i)] = 1
     return {
         "I": [whole(each.I.T) for each in current],

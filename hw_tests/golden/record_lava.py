@@ -154,9 +154,7 @@ def connected(
         shape = populations[post].size, populations[pre].size
         matrix = weights(rng, *shape, mode, bits, rng.choice([0.3, 1.0]))
         delay = int(rng.choice([1, 1, 1, 2, 3, 5]))
-        synapses.append(
-            Synapses(f"w{number}", pre, post, matrix, exponent, mode, bits, delay)
-        )
+        synapses.append(Synapses(f"w{number}", pre, post, matrix, exponent, mode, bits, delay))
     return Program(1e-3, populations, tuple(synapses), {"out": neurons[0]}, {neurons[0]: 1})
 
 

@@ -137,8 +137,9 @@ def test_the_recording_reaches_what_it_is_for(recording):
     groups = [group for each in recording for group in each["spec"]["groups"]]
     projections = [each for network in recording for each in network["spec"]["projections"]]
     values = {
-        variable: np.concatenate([each[key].ravel() for each in recording for key in each
-                                  if key.startswith(variable)])
+        variable: np.concatenate(
+            [each[key].ravel() for each in recording for key in each if key.startswith(variable)]
+        )
         for variable in ("I/", "v/", "spikes/")
     }
     assert {each["w_exp"] for each in projections} == set(range(-7, 8))

@@ -24,7 +24,9 @@ def population(shape, **registers):
     """Return Lava LIF neurons that share their registers; those not given are 0."""
     size = int(np.prod(shape))
     held = {"v_min": -V_LIMIT, "refractory_steps": 1, **registers}
-    names = [name for name in Cell.__annotations__ if name not in ("reset", "start_step", "spiking")]
+    names = [
+        name for name in Cell.__annotations__ if name not in ("reset", "start_step", "spiking")
+    ]
     cell = Cell(**{name: np.full(size, held.get(name, 0), np.int32) for name in names})
     return CellPopulation("CubaLIF", shape, cell, np.ones(size))
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from spikeport.report import html as page
-from spikeport.report import markdown, plain, svg, units, verdict, write_report
-from spikeport.report.plain import finite
+from spikeport.pages import html as page
+from spikeport.pages import markdown, plain, svg, units, verdict, write_report
+from spikeport.pages.plain import finite
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 DAVIES = "Davies et al., IEEE Micro 38(1):82-99, 2018, table 2 p.96"
@@ -199,7 +200,7 @@ def hostile() -> dict[str, Any]:
     result["energy"]["by_population"] = {nasty: 1e-6, "zero": 0.0}
     result["energy"]["ledger"] = [{**result["energy"]["ledger"][0], "population": nasty}] * 5000
     result["semantics"]["nodes"] = {nasty: {"reset": nasty}}
-    result["rasters"] = [raster(nasty, 2000, 200, 0.1, 3, 3, differing=5000)] * 20
+    result["rasters"] = [raster(nasty, 1000, 100, 0.2, 3, 3, differing=2500)] * 18
     first = {
         "population": nasty, "neuron": [0, 1], "sample": 0, "step": 1, "variable": "v",
         "emulator": -8388608, "lava": 8388607,
@@ -269,7 +270,7 @@ def raster(
     flipped = rng.choice(chip.size, differing, replace=False)
     chip.ravel()[flipped] ^= True
 
-    def events(spikes: np.ndarray, shift: int) -> dict[str, list[int]]:
+    def events(spikes: NDArray[np.bool_], shift: int) -> dict[str, list[int]]:
         step, neuron = np.nonzero(spikes)
         return {"step": (step + shift).tolist(), "neuron": neuron.tolist()}
 
@@ -416,6 +417,22 @@ def test_a_first_difference_is_named_in_the_verdict() -> None:
     assert "v = \N{MINUS SIGN}8\u00a0388\u00a0608 in emulator" in found.lines[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("digits", "equal to Lava 0.10 (software); not compared with silicon"),
+        ("hostile", "different from Lava 0.10 (software); not compared with silicon"),
+        ("silent", "in this run not compared with Lava 0.10 (software); "
+                   "not compared with silicon"),
+    ],
+)  # fmt: skip
+def test_equality_with_lava_is_claimed_only_where_it_was_seen(name: str, said: str) -> None:
+    result = plain.printable(finite(RESULTS[name]()))
+    assert verdict.standing(result) == said
+    assert f"<p>{said[0].upper()}{said[1:]}. Every figure" in page.page(result)
+    assert ("equal to lava 0.10" in page.page(result).lower()) == (name == "digits")
+
+
 def test_lava_that_did_not_run_is_said_to_be_not_run(tmp_path: Path) -> None:
     write_report(silent(), tmp_path)
     for name in ("report.html", "report.md"):
@@ -469,6 +486,14 @@ def test_the_map_puts_each_core_into_its_tile() -> None:
 )  # fmt: skip
 def test_quantities_have_three_figures_and_a_prefix(value: float | None, shown: str) -> None:
     assert units.si(value, "J").replace(units.SPACE, " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "0 %"), (1e-7, "1e-05 %"), (0.99999, "99.99 %"), (1.0, "100 %"), (1.00001, "100.01 %")],
+)
+def test_a_share_is_not_rounded_to_nothing_or_to_all(share: float, shown: str) -> None:
+    assert units.percent(share).replace(units.SPACE, " ") == shown
 
 
 @pytest.mark.parametrize("module", [plain, svg, units, verdict, markdown])

@@ -13,6 +13,7 @@ app = typer.Typer(
     name="spikeport",
     help="Take spiking networks (NIR graphs) to neuromorphic chips; prove that nothing was lost.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: importing rich for it would take a third of a second
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,7 +72,7 @@ def _say(text: str) -> None:
 
 @app.command()
 def inspect(graph: Graph, json: AsJson = False) -> None:
-    """Show what is in a graph: nodes, shapes, parameters, what was repaired, its semantics."""
+    """Show a graph: nodes, shapes, repairs, semantics."""
     from spikeport.cli.show import inspected, print_inspected
     from spikeport.verbs import load
 
@@ -81,7 +82,10 @@ def inspect(graph: Graph, json: AsJson = False) -> None:
 
 @app.command()
 def check(graph: Graph, chip: ChipName, json: AsJson = False) -> None:
-    """Check whether a graph fits a chip: every violated limit at once. Needs no data."""
+    """Check whether a graph fits a chip.
+
+    Every violated limit at once, by object. Needs no data and no dialect.
+    """
     from spikeport import verbs
     from spikeport.cli.show import print_check
 
@@ -91,7 +95,7 @@ def check(graph: Graph, chip: ChipName, json: AsJson = False) -> None:
     plain = {"graph": net.name, **verbs.check(net, chip)}
     _emit(plain) if json else print_check(plain)
     if not plain["fits"]:
-        raise typer.Exit(1)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -128,10 +132,14 @@ def deploy(
     ] = "",
     json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Take a graph to a chip: compile, run, compare with the reference and Lava, cost, report."""
+    """Take a graph to a chip and report what is left of it.
+
+    Compiles, runs the float reference, the emulator and Lava on the data, compares them cell by
+    cell, costs the events and writes a report. Exit code 1: Lava differs, or a budget is broken.
+    """
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.show import print_deployed
-    from spikeport.deploy import deploy as deploy_graph
+    from spikeport.deployment import deploy as deploy_graph
 
     with progress_bars() as progress:
         result = deploy_graph(
@@ -199,7 +207,11 @@ def run(
     allow_skew: Skew = False,
     json: AsJson = False,
 ) -> None:
-    """Run a graph on one backend and write its spikes (and probes) as arrays by population."""
+    """Run a graph on one backend; write its spikes.
+
+    Arrays by population name, (sample, step, *shape) on the time axis of the input, and NAME.v or
+    NAME.u where probed: floats of the reference, integers of the chip.
+    """
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.run_file import run_file
 
@@ -228,17 +240,18 @@ def compare(
     dialect: Dialect = None,
     dt: Dt = None,
     settings: Settings = None,
-    kind: Annotated[
-        str, typer.Option("--input-kind", help="what x holds: spikes, counts or current")
-    ] = "counts",
     json: AsJson = False,
 ) -> None:
-    """Compare the float reference with spikes that another tool recorded, cell by cell."""
+    """Compare with what another tool recorded.
+
+    The float reference against recorded spikes or counts, cell by cell. Exit code 1: a cell
+    differs.
+    """
     from spikeport.cli.compare_file import compare_file
     from spikeport.cli.show import print_compared
 
     plain = compare_file(
-        graph, input, expect, prefix, map or (), (dialect, dt, settings or ()), kind, _say
+        graph, input, expect, prefix, map or (), (dialect, dt, settings or ()), _say
     )
     _emit(plain) if json else print_compared(plain)
     if any(node["different"] for node in plain["nodes"].values()):
@@ -261,7 +274,7 @@ def export(
     allow_skew: Skew = False,
     json: AsJson = False,
 ) -> None:
-    """Write what another program loads: a self-contained bundle for Lava."""
+    """Write a bundle that Lava runs without spikeport."""
     from spikeport.cli.export_file import export_file
 
     plain = export_file(
@@ -277,7 +290,7 @@ def doctor(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Say what is on this machine and what is missing, and how to get it."""
+    """Say what this machine has and lacks."""
     from spikeport.cli.show import print_doctor
     from spikeport.compiler.errors import DataError
     from spikeport.doctor import examine
@@ -297,7 +310,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="folder for the report")] = Path("out/demo"),
     json: AsJson = False,
 ) -> None:
-    """Deploy the shipped digits network to loihi1: emulator, Lava, report."""
+    """Deploy the shipped digits network to loihi1."""
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.show import print_deployed
     from spikeport.demo.run import run_demo

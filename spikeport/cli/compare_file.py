@@ -14,6 +14,7 @@ from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.arrays import read_arrays
 from spikeport.compiler.measure.parity import compare_arrays, difference_dict
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.traces import Traces
 from spikeport.data import read_data
 
@@ -27,7 +28,6 @@ def compare_file(
     prefix: str,
     mapping: Iterable[str],
     said: Contract,
-    kind: str,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Return what `compare --json` prints.
@@ -39,7 +39,6 @@ def compare_file(
         prefix: of the keys of nodes that are not mapped.
         mapping: `NODE=KEY` texts.
         said: dialect, dt, settings.
-        kind: what the input holds.
         say: called with sentences.
 
     Raises:
@@ -51,10 +50,11 @@ def compare_file(
     again = f"spikeport compare {net.name} --input {x.name} --expect {expect.name}"
     contract.require_said(net.semantics, again)
     contract.require_dt(net.semantics, again)
-    data = read_data(x, net, kind)
+    data = read_data(x, net, "current")  # the reference takes whatever the tool was given
     recorded = read_arrays(expect)
-    spiking = [name for name in net.neurons if type(net.nodes[name]).spiking]
-    keys = _keys(_pairs(mapping, net.neurons), spiking, prefix, recorded, expect.name)
+    flat = flatten_graphs(net)
+    spiking = [name for name in flat.neurons if type(flat.nodes[name]).spiking]
+    keys = _keys(_pairs(mapping, spiking), spiking, prefix, recorded, expect.name)
     traces = verbs.run(net, data)
     nodes = {
         name: _one(traces, name, recorded[key], key, expect.name) for name, key in keys.items()
@@ -63,7 +63,7 @@ def compare_file(
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),
         "nodes": nodes,
-        "not_compared": [name for name in traces.counters if name in spiking and name not in keys],
+        "not_compared": [name for name in spiking if name not in keys],
     }
 
 

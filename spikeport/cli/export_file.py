@@ -10,7 +10,7 @@ from spikeport import backends, verbs
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.data import read_data
-from spikeport.deploy import check_folder
+from spikeport.deployment import check_folder
 
 Contract = tuple[str | None, float | None, Iterable[str]]
 

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spikeport import backends, verbs
 from spikeport.cli.files import check_file, write_arrays
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
+from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.data import read_data
 
 Contract = tuple[str | None, float | None, Iterable[str]]
@@ -41,32 +45,31 @@ def run_file(
     again = f"spikeport run {net.name} --backend {backend} --input {x.name} --out {out.name}"
     contract.require_said(net.semantics, again)
     contract.require_dt(net.semantics, again)
-    data = read_data(x, net, kind)
+    data = read_data(x, net, kind, "--input-kind")
+    flat = infer_shapes(flatten_graphs(net))
     noun: Any = net
     if backend != "reference":
         noun = verbs.compile(net, chip, data, allow_skew=allow_skew)
     for key in probe:
-        if key.rpartition(".")[0] not in net.neurons:
+        name, _, variable = key.rpartition(".")
+        if name not in flat.neurons or variable not in ("u", "v"):
             raise DataError(
-                f"there is no neuron to probe at {key!r}",
-                f"neurons are {', '.join(net.neurons[:8])}",
-                f"--probe {net.neurons[0]}.v",
+                f"there is nothing to probe at {key!r}",
+                f"neurons are {', '.join(flat.neurons[:8])}; variables are u and v",
+                f"--probe {flat.neurons[0]}.v",
             )
 
     def show(done: int, total: int) -> None:
         progress(backend, done, total)
 
     traces = verbs.run(noun, data, backend=backend, probe=probe, progress=show)
-    arrays = {}
-    for name in traces.counters:
-        if name in net.nodes:
-            shape = traces.spikes[name].shape
-            raster = traces.window(name)
-            arrays[name] = raster.reshape(*raster.shape[:2], *shape).astype("u1")
-    for key in probe:
-        values = traces.probe_window(key)
-        shape = traces.spikes[key.rpartition(".")[0]].shape
-        arrays[key] = values.reshape(*values.shape[:2], *shape)
+    spiking = [name for name in flat.neurons if name in traces.spikes]
+    arrays = {name: traces.window(name) for name in spiking}
+    arrays = {name: a.astype(np.min_scalar_type(a.max(initial=0))) for name, a in arrays.items()}
+    arrays |= {key: traces.probe_window(key) for key in probe}
+    for key, array in arrays.items():
+        name = key if key in flat.nodes else key.rpartition(".")[0]
+        arrays[key] = array.reshape(*array.shape[:2], *flat.shapes[name])
     write_arrays(out, arrays)
     return {
         "backend": backend,
@@ -74,8 +77,7 @@ def run_file(
         "steps": traces.model_steps,
         "populations": {
             name: {"spikes": traces.spikes[name].total, "lag": traces.lags.get(name, 0)}
-            for name in traces.counters
-            if name in net.nodes
+            for name in spiking
         },
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),

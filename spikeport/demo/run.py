@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikeport.deploy import Progress, deploy
+from spikeport.deployment import Progress, deploy
 
 HERE = Path(__file__).parent
 

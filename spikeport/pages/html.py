@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spikeport.report import svg, units
-from spikeport.report.plain import at, items, printable, table
-from spikeport.report.units import count, many, percent, si
-from spikeport.report.verdict import (
+from spikeport.pages import svg, units
+from spikeport.pages.plain import at, items, printable, table
+from spikeport.pages.units import count, many, percent, si
+from spikeport.pages.verdict import (
     chip_against_reference,
     difference,
     interval,
@@ -81,7 +81,7 @@ def page(result: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("spikeport.report", "."),
+        loader=PackageLoader("spikeport.pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

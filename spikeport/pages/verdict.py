@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spikeport.report.plain import at, items, table
-from spikeport.report.units import MINUS, NONE, SPACE, count, many, number, percent, si, si_range
+from spikeport.pages.plain import at, items, table
+from spikeport.pages.units import MINUS, NONE, SPACE, count, many, number, percent, si, si_range
 
 WORDING = "equal to Lava 0.10 (software); not compared with silicon"
 #: Accuracy lost on the way, as a share, up to which a deployment is called good, then fair.

@@ -61,7 +61,7 @@ def exact(value: Any) -> str:
 
 
 def percent(share: Any, digits: int = 2) -> str:
-    """Return a share as per cent; what is not nothing, or not all, is not shown as if it were.
+    """Return a share as per cent; what is not quite 0 or 100 is not shown as that.
 
     >>> percent(0.98148).replace(SPACE, " "), percent(1.0).replace(SPACE, " ")
     ('98.15 %', '100 %')
@@ -74,8 +74,8 @@ def percent(share: Any, digits: int = 2) -> str:
     shown = f"{value:.{digits}f}"
     if value and float(shown) == 0:
         shown = f"{value:.1g}"
-    elif value < 100 and float(shown) == 100:
-        shown = str(100 - 10**-digits)
+    elif value != 100 and float(shown) == 100:
+        shown = f"{100 + math.copysign(10**-digits, value - 100):.{digits}f}"
     if "." in shown:
         shown = shown.rstrip("0").rstrip(".")
     return f"{shown}{SPACE}%".replace("-", MINUS, shown.startswith("-"))

@@ -19,11 +19,12 @@ from spikeport.compiler.measure.decode import accuracy, needs_v, predictions
 from spikeport.compiler.measure.energy import Cost, column_of, cost, neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
-from spikeport.compiler.pipeline import compile_network, to_clocked
+from spikeport.compiler.pipeline import for_chip, lower, to_clocked
+from spikeport.compiler.quantize.loihi import check_kinds
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data
 from spikeport.explain import explain
-from spikeport.verbs import calibrate, load
+from spikeport.verbs import Watch, load
 
 WORDING = "equal to Lava 0.10 (software); not compared with silicon"
 LAVA_SAMPLES = 20
@@ -110,8 +111,13 @@ def deploy(
     clocked = to_clocked(net)
     if stream:
         samples = _streamed(samples)
-    image = compile_network(net, target, calibrate(clocked, samples), samples.host(), allow_skew)
-    runs = _run(clocked, image, samples, wants_v, backends_wanted, lava_samples, say, progress)
+    host = samples.host()
+    retimed = for_chip(clocked, target, frozenset(host), allow_skew)
+    check_kinds(retimed, target)  # before anything long is run
+    probe = [f"{clocked.output}.v"] if wants_v else []
+    ideal, watch = _run_reference(clocked, samples, probe, progress)
+    image = lower(retimed, target, watch.peaks(clocked, samples), host)
+    runs = _run(image, samples, ideal, probe, backends_wanted, lava_samples, say, progress)
     costs = {name: cost(image, runs.emulator, name, streamed=stream) for name in target.costs}
     result = _result(
         net, clocked, image, samples, runs, costs, column, decode, stream, command, input
@@ -156,25 +162,35 @@ def _streamed(data: Data) -> Data:
     return Data(joined, None, data.kind)
 
 
+def _part(progress: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(what, done, total)
+
+
+def _run_reference(
+    clocked: Clocked, data: Data, probe: Sequence[str], progress: Progress
+) -> tuple[Traces, Watch]:
+    """Run the reference on all samples; what it reaches calibrates the scales."""
+    watch = Watch()
+    reference = backends.find("reference")
+    ideal: Traces = reference.run(
+        clocked, data.inputs, probe=probe, watch=watch, progress=_part(progress, "reference")
+    )
+    return ideal, watch
+
+
 def _run(
-    clocked: Clocked,
     image: Image,
     data: Data,
-    wants_v: bool,
+    ideal: Traces,
+    probe: Sequence[str],
     wanted: Sequence[str] | None,
     lava_samples: int | None,
     say: Say,
     progress: Progress,
 ) -> Runs:
-    """Run the reference, the emulator, and Lava where it is wanted and found."""
-    reference, emulator = backends.find("reference"), backends.find("emulator")
-    probe = [f"{clocked.output}.v"] if wants_v else []
-
-    def part(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(what, done, total)
-
-    ideal = reference.run(clocked, data.inputs, probe=probe, progress=part("reference"))
-    ours = emulator.run(image, data.inputs, probe=probe, progress=part("emulator"))
+    """Run the emulator, and Lava where it is wanted and found."""
+    emulator = backends.find("emulator")
+    ours = emulator.run(image, data.inputs, probe=probe, progress=_part(progress, "emulator"))
     if wanted is not None and "lava" not in wanted:
         return Runs(ideal, ours, None, "not asked for (--backends)")
     return _run_lava(image, data, ideal, ours, wanted, lava_samples, say, progress)
@@ -228,9 +244,12 @@ def _result(
     """Return everything as plain values; the schema is the one that the report renders."""
     program, chip = image.program, image.chip
     against_reference = compare(runs.reference, runs.emulator)
+    explanation = explain(clocked, image, data, against_reference)
+    first = against_reference.to_dict()
+    if explanation is not None:
+        first["first_difference"]["cause"] = ", ".join(explanation["causes"])
     parity: dict[str, Any] = {
-        "emulator_vs_reference": against_reference.to_dict()
-        | {"explanation": explain(clocked, image, data, against_reference)},
+        "emulator_vs_reference": first | {"explanation": explanation},
         "lava_vs_emulator": None,
         "wording": WORDING,
     }
@@ -424,7 +443,7 @@ def _first_sample(traces: Traces, name: str, most: int) -> dict[str, list[int]]:
 
 def _write(result: dict[str, Any], runs: Runs, folder: Path) -> dict[str, str]:
     """Write the report beside the folder, then move it there in one step."""
-    from spikeport.report import write_report
+    from spikeport.pages import write_report
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.unfinished")

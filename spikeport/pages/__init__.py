@@ -2,6 +2,9 @@
 
 In comes one plain dict, the result of `deploy`; out come three files that say the same. Nothing
 is computed here but how to show a figure: the page can be made again from `report.json`.
+
+The folder is `pages`, not `report` as in the design: Python would put a module of that name in
+the place of the function `spikeport.report`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spikeport.report.plain import finite
+from spikeport.pages.plain import finite
 
 FILES = {"report_html": "report.html", "report_json": "report.json", "report_md": "report.md"}
 
@@ -28,8 +31,8 @@ def write_report(result: Mapping[str, Any], folder: Path) -> dict[str, str]:
         result: JSON-able, as `deploy` returns it. A key that is missing counts as null.
         folder: made if it is not there.
     """
-    from spikeport.report.html import page
-    from spikeport.report.markdown import summary
+    from spikeport.pages.html import page
+    from spikeport.pages.markdown import summary
 
     values = finite(result)
     texts = {

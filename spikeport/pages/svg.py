@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeport.report.plain import at, items
-from spikeport.report.units import count, many
+from spikeport.pages.plain import at, items
+from spikeport.pages.units import count, many
 
 Cells = NDArray[np.int64]  # step * rows + row, sorted and without repetition
 

@@ -27,8 +27,8 @@ class Report:
         Raises:
             OutputError: the folder holds something else already.
         """
-        from spikeport.deploy import check_folder
-        from spikeport.report import write_report
+        from spikeport.deployment import check_folder
+        from spikeport.pages import write_report
 
         target = check_folder(Path(folder))
         return {key: str(target / name) for key, name in write_report(self.result, target).items()}
@@ -43,7 +43,7 @@ def report(parity: Parity, cost: Cost | None = None, **more: Any) -> Report:
         more: further keys of the result of `deploy`, such as `graph="digits.nir"`.
     """
     from spikeport import __version__
-    from spikeport.deploy import WORDING, energy_plain
+    from spikeport.deployment import WORDING, energy_plain
 
     side = f"{parity.got}_vs_{parity.expected}"
     result: dict[str, Any] = {

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spikeport.report.plain import at, items, printable, table
-from spikeport.report.units import NONE, count, exact, percent, setting, si
-from spikeport.report.verdict import (
+from spikeport.pages.plain import at, items, printable, table
+from spikeport.pages.units import NONE, count, exact, percent, setting, si
+from spikeport.pages.verdict import (
     WORDING,
     Verdict,
     chip_against_reference,

@@ -1,1 +1,0 @@
-../../spikeport/deploy.py
