@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spikeport.compiler.check import check
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
@@ -20,7 +21,6 @@ from spikeport.compiler.passes.normalise import (
 )
 from spikeport.compiler.passes.retime import retime
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
 from spikeport.compiler.quantize.loihi import Peaks, quantize
 
 DEFAULT_PASSES = (
@@ -40,13 +40,13 @@ NORMAL_FORM = (
 def prepare(net: Network, passes: tuple[Any, ...] = DEFAULT_PASSES) -> Network:
     """Return the network as populations with one `Weights` per path between them."""
     for step in passes:
-        net = step(net)
+        net = check(step(net), after=step.__name__)
     return net
 
 
 def to_clocked(net: Network) -> Clocked:
     """Return the network under its clock: what the reference runs."""
-    return clock(prepare(net))
+    return check(clock(prepare(net)), after="clock")
 
 
 def for_chip(
@@ -54,9 +54,9 @@ def for_chip(
 ) -> Clocked:
     """Return the same network with the delays and lags of a chip; its rasters are equal, later."""
     for step in NORMAL_FORM:
-        clocked = step(clocked)
+        clocked = check(step(clocked), after=step.__name__)
     delays = chip.limits.delay_steps
-    return retime(clocked, delays.low, delays.high, host, allow_skew)
+    return check(retime(clocked, delays.low, delays.high, host, allow_skew), after="retime")
 
 
 def lower(
@@ -70,7 +70,8 @@ def lower(
         peaks: largest |u| and |v| seen per population in calibration.
         host: real-valued inputs -> is the value static over a sample.
     """
-    return verify(place(quantize(retimed, chip, peaks, host), chip))
+    program = check(quantize(retimed, chip, peaks, host), after="quantize")
+    return check(place(program, chip), after="place")
 
 
 def compile_network(

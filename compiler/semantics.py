@@ -134,8 +134,7 @@ def parse_field(name: str, value: Any) -> Any:
     Raises:
         SemanticsError: unknown field, or a value that it cannot take.
     """
-    value = value.decode() if isinstance(value, bytes) else value
-    value = value.item() if hasattr(value, "item") else value
+    value = _plain(value)
     if name in CHOICES:
         if value in CHOICES[name]:
             return value
@@ -150,8 +149,8 @@ def parse_field(name: str, value: Any) -> Any:
             return flags[str(value).lower()]
         raise SemanticsError(f"{name}={value} is not true or false", fix=f"--set {name}=true")
     if name in STEPS:
-        if str(value) in ("0", "1"):
-            return int(value)
+        if str(value) in ("0", "1", "0.0", "1.0"):
+            return int(float(value))
         raise SemanticsError(f"{name}={value}", "a lag is 0 or 1 steps", f"--set {name}=1")
     if name in NUMBERS:
         return _parse_number(name, value)
@@ -161,8 +160,15 @@ def parse_field(name: str, value: Any) -> Any:
     )
 
 
+def _plain(value: Any) -> Any:
+    """Return text or a Python number for what HDF5 and NumPy hand out."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value.item() if getattr(value, "size", 0) == 1 else value
+
+
 def _parse_number(name: str, value: Any) -> float | None:
-    if value is None or value == "none":
+    if name in ("initial_v", "v_min") and (value is None or value == "none"):
         return None
     try:
         number = float(value)
@@ -172,7 +178,8 @@ def _parse_number(name: str, value: Any) -> float | None:
     if not math.isfinite(number) or not limits.get(name, True):
         raise SemanticsError(
             f"{name}={value} is not a usable number",
-            "dt is a finite number of seconds above 0; the others are finite",
+            "dt is a finite number of seconds above 0; the others are finite, refractory is not "
+            "below 0",
             f"--set {name}=1e-4" if name != "dt" else "--dt 1e-4",
         )
     return number
@@ -190,9 +197,9 @@ def apply_settings(semantics: Semantics, settings: Iterable[str]) -> Semantics:
     {'lif1.lif': {'threshold': 'greater_equal'}}
     """
     for text in settings:
-        target, equals, value = text.partition("=")
-        node, _, name = target.strip().rpartition(".")
-        if not equals or not name:
+        target, equals, value = text.rpartition("=")
+        node, dot, name = target.strip().rpartition(".")
+        if not equals or not name or (dot and not node):
             raise SemanticsError(
                 f"cannot read the setting {text!r}",
                 "it has the form FIELD=VALUE or NODE.FIELD=VALUE",
@@ -230,10 +237,8 @@ def from_metadata(stored: Mapping[str, Any]) -> Semantics:
     for key, value in stored.items():
         if key == "dialect" or value is None:
             continue
-        value = value.decode() if isinstance(value, bytes) else value
-        texts.append(f"{key}={value.item() if hasattr(value, 'item') else value}")
-    dialect = stored.get("dialect", "")
-    dialect = dialect.decode() if isinstance(dialect, bytes) else str(dialect)
+        texts.append(f"{key}={_plain(value)}")
+    dialect = str(_plain(stored.get("dialect", "")))
     return replace(apply_settings(Semantics(), texts), dialect=dialect or "file")
 
 
@@ -246,7 +251,10 @@ def to_metadata(semantics: Semantics) -> dict[str, Any]:
             flat[name] = value
     flat |= {name: str(getattr(semantics, name)).lower() for name in FLAGS}
     for node, over in semantics.nodes.items():
-        flat |= {f"{node}.{name}": str(value) for name, value in over.items()}
+        flat |= {
+            f"{node}.{name}": "none" if value is None else str(value)
+            for name, value in over.items()
+        }
     return flat
 
 

@@ -40,3 +40,36 @@ def lava() -> ModuleType:
             pytest.fail(f"SPIKEPORT_REQUIRE asks for Lava: {error}")
         pytest.skip(str(error))
     return lava
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update-golden`: write what is instead of comparing with what was."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+
+
+class Golden(str):
+    """The text of a golden file; under --update-golden it becomes what it is compared with."""
+
+    path: Path
+    update: bool
+
+    def __eq__(self, other: object) -> bool:
+        if self.update and not str.__eq__(self, other):
+            self.path.write_text(str(other), encoding="utf-8")
+            return True
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest):
+    """A function from the name of a file beside the test to its text."""
+
+    def read(name: str) -> Golden:
+        path = request.path.parent / name
+        found = Golden(path.read_text(encoding="utf-8") if path.exists() else "")
+        found.path, found.update = path, request.config.getoption("--update-golden")
+        return found
+
+    return read

@@ -21,7 +21,7 @@ import h5py
 from spikeport.compiler.errors import LoadError, printable
 from spikeport.compiler.load import files
 from spikeport.compiler.load.files import naming
-from spikeport.compiler.load.hdf5_heap import check_heaps
+from spikeport.compiler.load.hdf5_strings import Heaps
 from spikeport.compiler.load.hdf5_values import check_chunks, read_value
 
 LARGEST_DECLARED = 1 << 30  # bytes in memory, all datasets together, as float64
@@ -83,13 +83,12 @@ def read_tree(path: Path, wanted: Callable[[Parts], bool]) -> Tree:
             f"it looks like {files.looks_like(head)}",
             "write the graph again with nir.write(file, graph) in the tool that has it",
         )
-    with naming(path.name):
-        check_heaps(path)
     with _library_errors(path.name), h5py.File(path, "r", locking=False) as file:
         walk = _Walk(path.name, stored=path.stat().st_size)
         groups = _check_group(file.id, (), walk)
-        block = max(1, min(4096, FREELY_DECLARED // walk.stored))
-        return _read_group(file.id, (), groups, wanted, block)
+        if file.id.get_create_plist().get_sizes() != (8, 8):
+            raise LoadError("the file's addresses do not have 8 bytes", "HDF5 writes 8 by default")
+        return _read_group(file.id, (), groups, wanted, Heaps(path))
 
 
 @contextmanager
@@ -266,15 +265,15 @@ def _check_chunk_count(
 
 
 def _read_group(
-    group: Any, parts: Parts, below: Tree, wanted: Callable[[Parts], bool], block: int
+    group: Any, parts: Parts, below: Tree, wanted: Callable[[Parts], bool], heaps: Heaps
 ) -> Tree:
     tree: Tree = {}
     for name, groups in below.items():
         here = (*parts, name)
         if groups is not None:
             inner = h5py.h5g.open(group, name.encode())
-            tree[name] = _read_group(inner, here, groups, wanted, block)
+            tree[name] = _read_group(inner, here, groups, wanted, heaps)
         elif wanted(here):
             dataset = h5py.h5d.open(group, name.encode())
-            tree[name] = read_value(dataset, block, text_of(here))
+            tree[name] = read_value(dataset, heaps, text_of(here))
     return tree

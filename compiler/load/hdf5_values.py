@@ -9,8 +9,7 @@ import h5py
 import numpy as np
 
 from spikeport.compiler.errors import LoadError
-
-LONGEST_TEXT = 16 << 20  # bytes, all strings of one dataset together
+from spikeport.compiler.load.hdf5_strings import Heaps, read_strings
 
 
 def check_chunks(dataset: Any, chunk_bytes: int, place: str) -> None:
@@ -54,52 +53,38 @@ def _check_stream(stored: bytes, chunk_bytes: int, place: str) -> None:
         )
 
 
-def read_value(dataset: Any, block: int, place: str) -> Any:
+def read_value(dataset: Any, heaps: Heaps, place: str) -> Any:
     """Return what a checked dataset holds.
 
     Args:
         dataset: low-level dataset, already walked.
-        block: how many strings to read at a time: each may be as long as the file.
+        heaps: of its file, where the strings are.
         place: for messages.
 
     Returns:
         None for an empty dataspace; str or nested lists of str; else an array.
 
     Raises:
-        LoadError: strings that are too long or not UTF-8.
+        LoadError: damaged strings, too much text, or text that is not UTF-8.
     """
     if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return None
-    if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
-        return _read_texts(h5py.Dataset(dataset), block, place)
+    kind = dataset.get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        return _read_array(dataset)
+    if kind.is_variable_str():
+        found = read_strings(dataset, heaps, place)
+    else:
+        found = [bytes(each) for each in _read_array(dataset).ravel()]
+    try:
+        texts = [each.decode() for each in found]
+    except UnicodeDecodeError:
+        raise LoadError(f"{place} is not UTF-8 text") from None
+    return np.array(texts, object).reshape(dataset.shape).tolist()
+
+
+def _read_array(dataset: Any) -> Any:
     values = np.empty(dataset.shape, dataset.dtype)
     if values.size:
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
     return values
-
-
-def _read_texts(dataset: h5py.Dataset, block: int, place: str) -> Any:
-    if dataset.shape == ():
-        return _texts(np.asarray(dataset[()], object).reshape(1), place)[0]
-    rows = max(1, block // max(1, int(np.prod(dataset.shape[1:]))))
-    texts: list[str] = []
-    total = 0
-    for start in range(0, dataset.shape[0], rows):
-        some = _texts(dataset[start : start + rows].ravel(), place)
-        total += sum(map(len, some))
-        if total > LONGEST_TEXT:
-            raise LoadError(f"{place} holds too much text", f"the limit is {LONGEST_TEXT} bytes")
-        texts += some
-    return np.array(texts, object).reshape(dataset.shape).tolist()
-
-
-def _texts(values: Any, place: str) -> list[str]:
-    texts = []
-    for value in values.tolist():
-        if isinstance(value, bytes) and len(value) > LONGEST_TEXT:
-            raise LoadError(f"{place} holds too much text", f"the limit is {LONGEST_TEXT} bytes")
-        try:
-            texts.append(value.decode() if isinstance(value, bytes) else str(value))
-        except UnicodeDecodeError:
-            raise LoadError(f"{place} is not UTF-8 text") from None
-    return texts

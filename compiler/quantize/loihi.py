@@ -207,8 +207,9 @@ def _population(
             offset = offset + np.asarray(projection.matrix)[:, 0] * gain
     incoming = unwritten
     folded = [_scaled_rows(p.matrix, gain) for p in incoming]
+    headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
     peak = _bound(cell, folded) if peak is None else peak
-    scale = _choose_scale(name, cell, folded, peak, chip)
+    scale = _choose_scale(name, cell, folded, peak, headroom, chip)
     losses: list[dict[str, Any]] = []
     synapses = []
     for projection, matrix in zip(incoming, folded, strict=True):
@@ -260,11 +261,13 @@ def _bound(cell: Membrane, folded: list[Any]) -> Peaks:
     return Peaks(float(u.max(initial=0.0)), float(np.maximum(v, theta + u).max(initial=0.0)))
 
 
-def _choose_scale(name: str, cell: Membrane, folded: list[Any], peak: Peaks, chip: Chip) -> float:
+def _choose_scale(
+    name: str, cell: Membrane, folded: list[Any], peak: Peaks, headroom: float, chip: Chip
+) -> float:
     """Return weight units per float unit of v."""
     theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
     largest_state = (fixed.STATE_LIMIT - 1) / (1 << fixed.WEIGHT_SHIFT)
-    limits = [largest_state / (HEADROOM * value) for value in (peak.u, peak.v) if value > 0]
+    limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
     if theta.size and theta.max() > 0:
         limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
     spread = [_largest(matrix) for matrix in folded if _largest(matrix) > 0]

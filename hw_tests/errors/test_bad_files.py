@@ -306,6 +306,25 @@ def test_bombs_take_no_memory(tmp_path: Path):
     assert grown < 64 << 10  # kB; the smallest bomb is 256 MiB
 
 
+def test_a_heap_that_does_not_move_on_is_refused(tmp_path: Path):
+    content = bytearray(good_file(tmp_path / "heap.nir").read_bytes())
+    first = content.index(b"GCOL\x01") + 16
+    content[first : first + 16] = bytes(16)  # HDF5 itself never ends here
+    (tmp_path / "heap.nir").write_bytes(content)
+    with pytest.raises(LoadError, match=r"^heap\.nir: .*the strings stored at byte"):
+        read_network(tmp_path / "heap.nir")
+
+
+def test_a_string_that_states_gigabytes_is_refused(tmp_path: Path):
+    content = bytearray(good_file(tmp_path / "long.nir").read_bytes())
+    heap = content.index(b"GCOL\x01")
+    place = content.index(heap.to_bytes(8, "little"))
+    content[place - 4 : place] = b"\xff\xff\xff\x7f"
+    (tmp_path / "long.nir").write_bytes(content)
+    with pytest.raises(LoadError, match=r"^long\.nir: .*too much text"):
+        read_network(tmp_path / "long.nir")
+
+
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.75, 0.99])
 def test_a_truncated_file_is_refused(tmp_path: Path, share: float):
     whole = good_file(tmp_path / "good.nir").read_bytes()

@@ -1,0 +1,152 @@
+"""`check(noun)`: what must hold of a noun, run between every two verbs.
+
+One small function per rule, one list of rules per noun. A rule returns sentences about what is
+wrong; none is a user's mistake (those are refused where they are read), so a broken rule names
+the step that broke it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.errors import SpikeportError
+from spikeport.compiler.fixed import weight_range
+from spikeport.compiler.image import Image
+from spikeport.compiler.network import Network
+from spikeport.compiler.place.verify import verify
+from spikeport.compiler.program import Program
+
+Noun = TypeVar("Noun", Network, Clocked, Program, Image)
+Rule = Callable[[Any], Iterator[str]]
+
+
+class BrokenNoun(SpikeportError):
+    """A step of the compiler returned something that must not be."""
+
+
+def check(noun: Noun, after: str) -> Noun:
+    """Return the noun as it is.
+
+    Args:
+        noun: any of the compiler's nouns.
+        after: name of the step that made it, for the message.
+
+    Raises:
+        BrokenNoun: what does not hold.
+    """
+    for rule in RULES[type(noun)]:
+        for wrong in rule(noun):
+            raise BrokenNoun(f"after {after}", wrong, "this is an error of spikeport: report it")
+    return noun
+
+
+def edges_meet_nodes(net: Network) -> Iterator[str]:
+    """Every edge starts and ends at a node."""
+    for source, target in net.edges:
+        if source not in net.nodes or target not in net.nodes:
+            yield f"the edge {source!r} -> {target!r} leads to no node"
+
+
+def edges_are_single(net: Network) -> Iterator[str]:
+    """No edge is there twice."""
+    if len(set(net.edges)) < len(net.edges):
+        yield "an edge is there twice"
+
+
+def delays_are_whole_steps(clocked: Clocked) -> Iterator[str]:
+    """No projection acts before its spike."""
+    for each in clocked.projections:
+        if each.delay < 0:
+            yield f"{each.name!r} has the delay {each.delay}"
+
+
+def matrices_fit_populations(noun: Clocked | Program) -> Iterator[str]:
+    """A matrix has a row per post and a column per pre neuron."""
+    if isinstance(noun, Clocked):
+        parts = [(p.name, p.pre, p.post, p.matrix) for p in noun.projections]
+    else:
+        parts = [(s.name, s.pre, s.post, s.mantissa) for s in noun.synapses]
+    for name, pre, post, matrix in parts:
+        wanted = (noun.populations[post].size, noun.populations[pre].size)
+        if matrix.shape != wanted:
+            yield f"{name!r} is {matrix.shape}, its populations need {wanted}"
+
+
+def outputs_are_neurons(noun: Clocked | Program) -> Iterator[str]:
+    """What is read out has state."""
+    for output, population in noun.outputs.items():
+        if population not in noun.neurons:
+            yield f"the output {output!r} reads {population!r}, which is not a neuron"
+
+
+def floats_are_finite(clocked: Clocked) -> Iterator[str]:
+    """Weights, decays and gains are numbers."""
+    for each in clocked.projections:
+        values = each.matrix.data if sp.issparse(each.matrix) else each.matrix
+        if not np.isfinite(np.asarray(values)).all():
+            yield f"{each.name!r} holds a weight that is not finite"
+    for name in clocked.neurons:
+        cell = clocked.populations[name].cell
+        for field in ("keep_u", "keep_v", "gain_u", "gain_v", "drive_v", "v_reset", "v_initial"):
+            if not np.isfinite(getattr(cell, field)).all():
+                yield f"{field} of {name!r} is not finite"
+
+
+def integers_fit_their_fields(program: Program) -> Iterator[str]:
+    """Every register holds what its width can hold (hardware.md 1.1)."""
+    for name in program.neurons:
+        cell = program.populations[name].cell
+        ranges: Mapping[str, tuple[int, int]] = {
+            "decay_u": (0, 4095),
+            "decay_v": (0, 4095),
+            "v_threshold": (0, 131072),  # 131072 never spikes: a readout
+            "bias_mantissa": (-4095, 4095),
+            "bias_exponent": (0, 7),
+            "refractory_steps": (1, 64),
+        }
+        for field, (low, high) in ranges.items():
+            values = getattr(cell, field)
+            if values.min(initial=high) < low or values.max(initial=low) > high:
+                yield f"{field} of {name!r} is outside {low} to {high}"
+
+
+def weights_fit_their_bits(program: Program) -> Iterator[str]:
+    """Mantissas are in range and already truncated."""
+    for each in program.synapses:
+        values = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
+        low, high = weight_range(each.sign_mode)
+        if values.size and (values.min() < low or values.max() > high):
+            yield f"a weight of {each.name!r} is outside {low} to {high}"
+        if each.sign_mode == "mixed" and each.weight_bits == 8 and (np.asarray(values) % 2).any():
+            yield f"a mixed-sign weight of {each.name!r} is odd"
+        if not -7 <= each.exponent <= 7 or not 1 <= each.delay_steps <= 62:
+            yield f"{each.name!r} has exponent {each.exponent}, delay {each.delay_steps}"
+
+
+def placement_is_legal(image: Image) -> Iterator[str]:
+    """The verifier, which shares no code with the mapper, agrees."""
+    verify(image)
+    yield from ()
+
+
+RULES: Mapping[type, tuple[Rule, ...]] = {
+    Network: (edges_meet_nodes, edges_are_single),
+    Clocked: (
+        delays_are_whole_steps,
+        matrices_fit_populations,
+        outputs_are_neurons,
+        floats_are_finite,
+    ),
+    Program: (
+        matrices_fit_populations,
+        outputs_are_neurons,
+        integers_fit_their_fields,
+        weights_fit_their_bits,
+    ),
+    Image: (placement_is_legal,),
+}
