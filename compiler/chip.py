@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
@@ -18,13 +18,18 @@ from ruamel.yaml.events import AliasEvent
 from spikeport.compiler.errors import ChipError
 
 LARGEST_FILE = 1 << 20  # bytes; ours are below 20 kB
+#: What a cost column can have a figure for; a misspelt kind would cost nothing in silence.
+EVENTS = (
+    "soma_access", "soma_update", "spike_out", "synaptic_op", "synaptic_op_sparse", "packet",
+    "hop_east_west", "hop_north_south", "state_reset",
+)  # fmt: skip
 Basis = Literal["measured", "simulated", "fitted", "estimate", "code", "quoted", "run", "derived"]
 
 
 class Strict(BaseModel):
-    """No unknown keys, no conversions, no changes."""
+    """No unknown keys, no conversions, no changes, no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Figure(Strict):
@@ -44,8 +49,28 @@ class Range(Strict):
     source: str = Field(min_length=4)
     basis: Basis
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
 
-class Topology(Strict):
+
+class Counts(Strict):
+    """Figures that count something: whole numbers above 0, but for those that may be 0."""
+
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Counts:
+        for name, figure in self:
+            smallest = 0 if name in self.may_be_zero else 1
+            if isinstance(figure, Figure) and (figure.value < smallest or figure.value % 1):
+                raise ValueError(f"{name} is {figure.value}, not a whole number >= {smallest}")
+        return self
+
+
+class Topology(Counts):
     """Tiles in a mesh, cores in a tile; core c is on tile c // cores_per_tile, y fastest."""
 
     tiles_x: Figure
@@ -53,8 +78,10 @@ class Topology(Strict):
     cores_per_tile: Figure
 
 
-class Limits(Strict):
+class Limits(Counts):
     """What one core can hold, and what one field of it can say."""
+
+    may_be_zero = ("group_overhead_bits", "delay_bits")
 
     compartments_per_core: Figure
     in_axons_per_core: Figure
@@ -84,6 +111,13 @@ class CostColumn(Strict):
     source: str
     uncertainty: Figure
     figures: Mapping[str, Figure]
+
+    @model_validator(mode="after")
+    def _known_events(self) -> CostColumn:
+        unknown = [name for name in self.figures if name not in EVENTS]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no event kind; known are {', '.join(EVENTS)}")
+        return self
 
 
 class Chip(Strict):
@@ -116,6 +150,14 @@ class Chip(Strict):
     default_cost: str
     notes: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _column_exists(self) -> Chip:
+        if self.default_cost not in self.costs:
+            raise ValueError(
+                f"default_cost is {self.default_cost!r}, the costs are {', '.join(self.costs)}"
+            )
+        return self
+
     @property
     def cores(self) -> int:
         """Number of cores."""
@@ -138,6 +180,8 @@ def read_chip(path: Path) -> Chip:
     Raises:
         ChipError: not a file, too large, tags or aliases in it, or not our schema.
     """
+    if path.exists() and not path.is_file():
+        raise ChipError(f"cannot read the chip {path.name}", "it is not a file", "check the path")
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)

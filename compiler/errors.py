@@ -9,9 +9,9 @@ def printable(text: object) -> str:
     """Return `text` with anything that a terminal or a page could act upon replaced.
 
     Names come out of files that nobody has checked: control characters could move the cursor,
-    and angle brackets could become markup where a message is pasted into a page.
+    and a tag could become markup where a message is pasted into a page.
     """
-    return re.sub(r"[^\x20-\x7e\u00a0-\u2fff]|[<>]", "?", str(text))
+    return re.sub(r"[^\x20-\x7e\u00a0-\u2fff]|<(?=[A-Za-z/!?])", "?", str(text))
 
 
 class SpikeportError(Exception):

@@ -56,7 +56,8 @@ def parse_budget(text: str) -> tuple[Budget, ...]:
         if match is None or match.group(1) not in METRICS or not math.isfinite(number):
             raise DataError(
                 f"cannot read the budget {item!r}",
-                f"it has the form METRIC<NUMBER or METRIC>NUMBERx, METRIC of {', '.join(METRICS)}",
+                "it is a metric, < or >, and a number or a factor (1.05x); metrics: "
+                + ", ".join(METRICS),
                 "--fail-on 'accuracy<0.97,energy>1.05x'",
             )
         found.append(Budget(match.group(1), match.group(2), number, bool(match.group(4))))
@@ -132,4 +133,4 @@ def _value(result: Mapping[str, Any], metric: str) -> float | None:
     value: Any = result
     for key in METRICS[metric]:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.network import Input, Network
+from spikeport.compiler.network import Input, Network, Shape
 
 KINDS = ("spikes", "counts", "current")
 
@@ -53,12 +53,20 @@ class Data:
 
 
 def read_data(source: object, net: Network, kind: str = "spikes", flag: str = "--input") -> Data:
-    """Return data for a network.
+    """Return data for a network, whose Input nodes say the shapes; see `read_inputs`."""
+    shapes = {name: net.nodes[name].shape for name in net.of_type(Input)}
+    return read_inputs(source, shapes, kind, flag)
+
+
+def read_inputs(
+    source: object, shapes: Mapping[str, Shape], kind: str = "spikes", flag: str = "--input"
+) -> Data:
+    """Return data for inputs of these shapes.
 
     Args:
         source: path of an .npz with `x` (sample, step, *shape) or `x.NAME` per input, and
             optional `labels`; or an array; or a mapping of arrays with those names.
-        net: says which inputs there are, and their shapes.
+        shapes: input name -> shape without sample and step.
         kind: what the values are: `spikes` (0 or 1), `counts` (whole, >= 0) or `current`.
         flag: option that names the kind, for messages.
 
@@ -69,10 +77,9 @@ def read_data(source: object, net: Network, kind: str = "spikes", flag: str = "-
     if kind not in KINDS:
         raise DataError(f"unknown input kind {kind!r}", f"known are {', '.join(KINDS)}")
     arrays, where = _arrays(source)
-    inputs = {name: net.nodes[name].shape for name in net.of_type(Input)}
     found = {
-        name: _one_input(_pick(arrays, name, len(inputs), where), shape, name, where, kind, flag)
-        for name, shape in inputs.items()
+        name: _one_input(_pick(arrays, name, len(shapes), where), shape, name, where, kind, flag)
+        for name, shape in shapes.items()
     }
     extents = {x.shape[:2] for x in found.values()}
     if len(extents) > 1:
@@ -91,14 +98,14 @@ def _arrays(source: object) -> tuple[Mapping[str, Any], str]:
         return read_arrays(Path(source)), Path(source).name
     if isinstance(source, Mapping):
         return source, "the given arrays"
-    return {"x": np.asarray(source)}, "the given array"
+    return {"x": source}, "the given array"
 
 
 def _pick(arrays: Mapping[str, Any], name: str, inputs: int, where: str) -> Array:
     keys = [f"x.{name}"] + (["x"] if inputs == 1 else [])
     for key in keys:
         if key in arrays:
-            return np.asarray(arrays[key])
+            return _array(arrays[key], key, where)
     raise DataError(
         f"{where} has no array {' or '.join(repr(key) for key in keys)}",
         f"it has {', '.join(repr(key) for key in list(arrays)[:8]) or 'nothing'}",
@@ -106,6 +113,15 @@ def _pick(arrays: Mapping[str, Any], name: str, inputs: int, where: str) -> Arra
         if keys[-1] == "x"
         else f"save the input {name!r} under the name {keys[0]!r}",
     )
+
+
+def _array(value: object, key: str, where: str) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise DataError(
+            f"{key!r} in {where} is not an array", "its rows differ in length"
+        ) from None
 
 
 def _one_input(
@@ -155,10 +171,11 @@ def _whole(x: Array, name: str, where: str, kind: str, flag: str) -> Array:
 def _labels(arrays: Mapping[str, Any], where: str, samples: int) -> Array | None:
     if "labels" not in arrays:
         return None
-    labels = np.asarray(arrays["labels"]).ravel()
+    labels = _array(arrays["labels"], "labels", where).ravel()
     if (
         labels.size != samples
         or labels.dtype.kind not in "biuf"
+        or not np.isfinite(labels).all()
         or (labels != np.rint(labels)).any()
     ):
         raise DataError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import MissingError, OutputError
 from spikeport.compiler.image import Image
-from spikeport.compiler.measure.decode import accuracy, needs_v, predictions
+from spikeport.compiler.measure.decode import accuracy, check_decoder, needs_v, predictions
 from spikeport.compiler.measure.energy import Cost, column_of, cost, neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
@@ -100,15 +102,20 @@ def deploy(
     folder = None if out is None else check_folder(Path(out))
     budget = parse_budget(fail_on)
     old = read_baseline(baseline, budget)
-    again = f"spikeport deploy {net.name} --chip {chip if isinstance(chip, str) else '...'}"
+    again = command or f"spikeport deploy {net.name} --chip {chip}"
     contract.require_said(net.semantics, again)
     contract.require_dt(net.semantics, again)
     samples = data if isinstance(data, Data) else read_data(_required(data), net, input)
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     column = column_of(target, column)
     wants_v = needs_v(decode)
+    for name in backends_wanted or ():
+        backends.find(name)
 
     clocked = to_clocked(net)
+    if samples.labels is not None:
+        membrane = clocked.populations[clocked.output].membrane
+        check_decoder(decode, clocked.output, membrane is None or membrane.spiking)
     if stream:
         samples = _streamed(samples)
     host = samples.host()
@@ -124,7 +131,7 @@ def deploy(
     )
     result["budget"] = judge(budget, result, old) if budget else None
     if folder is not None:
-        result["files"] = _write(result, runs, folder)
+        result["files"] = _write(result, folder)
     return result
 
 
@@ -132,9 +139,18 @@ def check_folder(folder: Path) -> Path:
     """Return the folder if a report may be put there.
 
     Raises:
-        OutputError: it is a file, or holds something.
+        OutputError: it is a file or beneath one, holds something, or cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
+    try:
+        return _check_folder(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder.name[:80]} cannot be a folder", error.strerror or "", "choose another --out"
+        ) from None
+
+
+def _check_folder(folder: Path) -> Path:
+    if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file", "the report is a folder", "choose another --out")
     if folder.is_dir() and any(folder.iterdir()):
         raise OutputError(
@@ -142,6 +158,13 @@ def check_folder(folder: Path) -> Path:
             "it is not empty and nothing is ever overwritten",
             f"choose another --out, or empty it first: rm -r {folder}",
         )
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.stat(folder)  # a name that no folder can have is refused here
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is a file", "no folder can be in it", "choose another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{nearest} cannot be written to", "no rights", "choose another --out")
     return folder
 
 
@@ -441,26 +464,21 @@ def _first_sample(traces: Traces, name: str, most: int) -> dict[str, list[int]]:
     return {"step": events.step[chosen].tolist(), "neuron": events.neuron[chosen].tolist()}
 
 
-def _write(result: dict[str, Any], runs: Runs, folder: Path) -> dict[str, str]:
-    """Write the report beside the folder, then move it there in one step."""
-    from spikeport.pages import write_report
+def _write(result: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Write the report into a new folder, which appears whole, or into an empty one."""
+    from spikeport.pages import FILES, write_report
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
+    result["files"] = dict(FILES)
     try:
-        files = {
-            "report_html": "report.html",
-            "report_json": "report.json",
-            "report_md": "report.md",
-        }
-        result["files"] = files
-        write_report(result, unfinished)
         if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return {key: str(folder / name) for key, name in files.items()}
+            write_report(result, folder)
+        else:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".spikeport-", dir=folder.parent) as scratch:
+                write_report(result, Path(scratch) / "report")
+                os.rename(Path(scratch) / "report", folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the report to {folder}", error.strerror or "", "choose another --out"
+        ) from None
+    return {key: str(folder / name) for key, name in FILES.items()}

@@ -45,7 +45,8 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     name = first.population
     neuron = int(np.ravel_multi_index(first.neuron, retimed.populations[name].shape))
     step = first.step + retimed.lags[name]
-    sent = {pre: ideal.spikes[pre].dense()[0] for pre in retimed.populations}
+    skewed = int(ideal.spikes[name].dense()[0, step, neuron]) != int(first.expected)
+    sent = {pre: events.dense()[0] for pre, events in ideal.spikes.items()}
     story = _Neuron(retimed, image.program, name, neuron, sent)
     spikes, trained = story.run(step)
     alone = {
@@ -55,6 +56,8 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     }
     together, rounded = story.run(step, weights=True, decays=True, threshold=True)
     causes = [cause for cause, (other, _) in alone.items() if other != spikes]
+    if skewed:
+        causes = ["the edge that --allow-skew delays"]
     if not causes:
         causes = (
             ["all roundings together"]

@@ -72,8 +72,17 @@ def _check(item: pytest.Item, tolerance: str, options: dict[str, Any]) -> str:
             "tolerance='accuracy 0.01'",
         )  # fmt: skip
     folder = Path(item.path).parent
-    graph, data = (_beside(folder, options.pop(name, None)) for name in ("graph", "data"))
+    if not {"graph", "data"} <= options.keys():
+        raise DataError(
+            "the marker parity names no graph or no data", "it takes keywords",
+            '@pytest.mark.parity(graph="net.nir", data="test.npz")',
+        )  # fmt: skip
+    graph, data = (_beside(folder, options.pop(name)) for name in ("graph", "data"))
+    if "baseline" in options:
+        options["baseline"] = _beside(folder, options["baseline"])
     chip = options.pop("chip", "loihi1")
+    if str(chip).endswith((".yaml", ".yml")):
+        chip = _beside(folder, chip)
     wanted = ("emulator", "lava") if kind == "bit" else ("emulator",)
     result = deploy(graph, chip, data, backends_wanted=wanted, **options)
     item.stash[RESULT] = result

@@ -29,7 +29,7 @@ from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.loihi import Peaks
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
-from spikeport.data import Data, read_data
+from spikeport.data import Data, read_data, read_inputs
 
 Noun = Network | Clocked | Program | Image
 Progress = Callable[[int, int], None]
@@ -177,7 +177,7 @@ def run(
         inputs = (x if isinstance(x, Data) else read_data(x, noun, kind or "spikes")).inputs
         noun = to_clocked(noun)
     else:
-        inputs = x.inputs if isinstance(x, Data) else _flat_inputs(x, noun)
+        inputs = (x if isinstance(x, Data) else _data_for(noun, x, kind)).inputs
     if chosen.NAME == "reference" and not isinstance(noun, Clocked):
         raise LoweringError(
             "the reference runs floats, not a Program",
@@ -195,25 +195,12 @@ def run(
     return traces
 
 
-def _flat_inputs(x: object, noun: Clocked | Program | Image) -> dict[str, Array]:
-    """Return input name -> (samples, steps, n) for a noun without Input nodes."""
+def _data_for(noun: Clocked | Program | Image, x: object, kind: str | None) -> Data:
+    """Return data for a noun without Input nodes: its input populations say the shapes."""
     inner = noun.program if isinstance(noun, Image) else noun
-    given = x if isinstance(x, Mapping) else {f"x.{inner.inputs[0]}": np.asarray(x)}
-    flat: dict[str, Array] = {}
-    for name in inner.inputs:
-        key = f"x.{name}" if f"x.{name}" in given else ("x" if "x" in given else name)
-        if key not in given:
-            raise DataError(f"no data for the input {name!r}", fix=f"give it as x.{name}")
-        array = np.asarray(given[key])
-        shape = inner.populations[name].shape
-        array = array[None] if array.ndim == len(shape) + 1 else array
-        if array.ndim < 2 or array.shape[2:] not in (tuple(shape), (int(np.prod(shape)),)):
-            raise DataError(
-                f"the input {name!r} has the shape {array.shape}",
-                f"it should be (samples, steps, {', '.join(map(str, shape))})",
-            )
-        flat[name] = array.reshape(array.shape[0], array.shape[1], -1)
-    return flat
+    shapes = {name: inner.populations[name].shape for name in inner.inputs}
+    hosted = isinstance(inner, Program) and bool(inner.host)
+    return read_inputs(x, shapes, kind or ("current" if hosted else "spikes"))
 
 
 def _check_probes(noun: Clocked | Program | Image, probe: Sequence[str]) -> None:

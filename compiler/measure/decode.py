@@ -45,8 +45,26 @@ def needs_v(decode: str) -> bool:
     return decode in OF_V
 
 
+def check_decoder(decode: str, output: str, spiking: bool) -> None:
+    """Check that a decoder finds what it reads.
+
+    Raises:
+        DataError: no such decoder, or one of spikes for a population that has none.
+    """
+    if not needs_v(decode) and not spiking:
+        raise DataError(
+            f"the decoder {decode!r} reads spikes", f"the output {output!r} does not spike",
+            f"--decode {next(iter(OF_V))}",
+        )  # fmt: skip
+
+
 def predictions(traces: Traces, decode: str) -> Array:
-    """Return the class of each sample, (samples,), int64."""
+    """Return the class of each sample, (samples,), int64.
+
+    Raises:
+        DataError: see `check_decoder`.
+    """
+    check_decoder(decode, traces.output, traces.output in traces.spikes)
     if needs_v(decode):
         scores = OF_V[decode](traces.probe_window(f"{traces.output}.v"))
     else:

@@ -163,28 +163,38 @@ def compare_bits(expected: Traces, got: Traces) -> Parity:
     Raises:
         DataError: the runs differ in extent, or a probe is missing.
     """
-    samples = min(expected.samples, got.samples)
-    steps = min(expected.steps, got.steps)
+    extents = [(run.samples, run.steps) for run in (expected, got)]
+    if extents[0] != extents[1]:
+        raise DataError(
+            "the two runs differ in extent",
+            f"{expected.source} has (samples, steps) {extents[0]}, {got.source} {extents[1]}",
+            "run both on the same samples for the same steps",
+        )
     populations = {}
     for name in expected.state.variables:
+        spiking = name in expected.spikes
+        shape = expected.spikes[name].shape if spiking else None
         parts = []
-        shape = got.spikes[name].shape
-        for variable in ("spikes", "u", "v"):
+        for variable in ("spikes", "u", "v") if spiking else ("u", "v"):
             pair = [_values(run, name, variable) for run in (expected, got)]
-            if pair[0] is None or pair[1] is None:
-                continue
-            pair = [array[:samples, :steps] for array in pair]
-            parts.append(compare_arrays(name, shape, variable, pair[0], pair[1], 0))
+            at = shape if shape is not None else pair[0].shape[2:]
+            parts.append(compare_arrays(name, at, variable, pair[0], pair[1], 0))
         populations[name] = _joined(parts)
     if not populations:
-        raise DataError("there is nothing to compare", "the two runs share no population")
-    return Parity(expected.source, got.source, populations, ("spikes", "u", "v"), samples)
+        raise DataError("there is nothing to compare", "the first run has no population")
+    return Parity(expected.source, got.source, populations, ("spikes", "u", "v"), got.samples)
 
 
-def _values(run: Traces, name: str, variable: str) -> Any:
-    if variable == "spikes":
-        return run.spikes[name].dense() if name in run.spikes else None
-    return run.probes.get(f"{name}.{variable}")
+def _values(run: Traces, name: str, variable: str) -> Array:
+    if variable == "spikes" and name in run.spikes:
+        return run.spikes[name].dense()
+    key = f"{name}.{variable}"
+    if key not in run.probes:
+        raise DataError(
+            f"the run of {run.source} has no {key}", "every bit is compared",
+            f'run it with probe=["{key}", ...], for u and v of every population',
+        )  # fmt: skip
+    return run.probes[key]
 
 
 def _joined(parts: list[PopulationParity]) -> PopulationParity:

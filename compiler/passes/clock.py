@@ -16,6 +16,8 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Input, Network, Output, Weights
 from spikeport.compiler.semantics import Semantics, require_dt
 
+Path = tuple[str, str, str]  # weights node, source population, target population
+
 
 def clock(net: Network) -> Clocked:
     """Return the network per time step, under its own semantics.
@@ -40,16 +42,13 @@ def clock(net: Network) -> Clocked:
             populations[name] = _population(node, net.shapes[name], semantics.at(name), dt)
 
     paths = _paths(net)
-    depth = _depths(populations, paths)
-    component = _components(populations, paths)
-    constant = CONSTANT
-    while constant in populations:
-        constant += "_"
+    loops = _recurrent(populations, paths)
+    constant = constant_name(populations)
     projections: list[Projection] = []
     biases: list[Projection] = []
     for name, pre, post in paths:
         weights = net.nodes[name]
-        recurrent = component[pre] == component[post] and depth[post] <= depth[pre]
+        recurrent = (name, pre, post) in loops
         delay = semantics.recurrent_lag if recurrent else semantics.feedforward_lag
         label = _label("+".join(weights.made_of), pre, post, projections)
         projections.append(
@@ -72,6 +71,14 @@ def clock(net: Network) -> Clocked:
         name=net.name,
     )
     return in_order(clocked)
+
+
+def constant_name(populations: Mapping[str, Population]) -> str:
+    """Return the name of the constant population, or one for it that is not taken."""
+    name = CONSTANT
+    while name in populations and populations[name].kind != "constant":
+        name += "_"
+    return name
 
 
 def in_order(clocked: Clocked) -> Clocked:
@@ -125,8 +132,7 @@ def _population(node: Any, shape: tuple[int, ...], semantics: Semantics, dt: flo
     return Population(node.nir_type, shape, cell, signal)
 
 
-def _paths(net: Network) -> list[tuple[str, str, str]]:
-    """Return (weights node, source population, target population)."""
+def _paths(net: Network) -> list[Path]:
     source = {target: name for name, target in net.edges if isinstance(net.nodes[target], Weights)}
     return [
         (name, source[name], target)
@@ -135,10 +141,24 @@ def _paths(net: Network) -> list[tuple[str, str, str]]:
     ]
 
 
+def _recurrent(populations: Mapping[str, Population], paths: list[Path]) -> set[Path]:
+    """Return the paths that close a loop.
+
+    A path back to a population through which every way from the inputs to its source runs
+    closes a loop for certain. Where loops remain (two populations that both have inputs and
+    act on each other), every path that does not lead away from the inputs does.
+    """
+    inside = _inside_loops(populations, paths)
+    back = {path for path in inside if path[1] not in _depths(populations, paths, path[2])}
+    depth = _depths(populations, paths)
+    rest = _inside_loops(populations, [path for path in paths if path not in back])
+    return back | {path for path in rest if depth[path[2]] <= depth[path[1]]}
+
+
 def _depths(
-    populations: Mapping[str, Population], paths: list[tuple[str, str, str]]
+    populations: Mapping[str, Population], paths: list[Path], without: str = ""
 ) -> dict[str, int]:
-    """Return the number of hops from the nearest input; what no input reaches comes last."""
+    """Return the number of hops from the nearest input, for what inputs reach around `without`."""
     followers: dict[str, list[str]] = {name: [] for name in populations}
     for _, pre, post in paths:
         followers[pre].append(post)
@@ -146,19 +166,17 @@ def _depths(
     front = list(depth)
     for name in front:  # grows while it is walked
         for follower in followers[name]:
-            if follower not in depth:
+            if follower not in depth and follower != without:
                 depth[follower] = depth[name] + 1
                 front.append(follower)
-    return {name: depth.get(name, len(populations)) for name in populations}
+    return depth
 
 
-def _components(
-    populations: Mapping[str, Population], paths: list[tuple[str, str, str]]
-) -> dict[str, int]:
-    """Return the strongly connected component of each population."""
+def _inside_loops(populations: Mapping[str, Population], paths: list[Path]) -> list[Path]:
+    """Return the paths that lie on a loop: both ends in one strongly connected component."""
     number = {name: index for index, name in enumerate(populations)}
     pre: Array = np.array([number[p] for _, p, _ in paths], int)
     post: Array = np.array([number[q] for _, _, q in paths], int)
     graph = sp.coo_matrix((np.ones(pre.size), (pre, post)), shape=(len(number),) * 2)
     _, labels = connected_components(graph, connection="strong")
-    return {name: int(labels[index]) for name, index in number.items()}
+    return [path for path, i, j in zip(paths, pre, post, strict=True) if labels[i] == labels[j]]

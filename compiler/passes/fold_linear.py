@@ -24,6 +24,7 @@ from spikeport.compiler.network import (
     Shape,
     SumPool2d,
     Weights,
+    is_neuron,
 )
 from spikeport.compiler.passes.convolution import conv_matrix, pool_matrix
 from spikeport.compiler.passes.geometry import output_shape
@@ -49,7 +50,7 @@ def fold_linear(net: Network) -> Network:
         after:  input -> weights -> lif -> weights -> lif -> output
 
     Raises:
-        GraphError: an Output is fed by something that is not a neuron.
+        GraphError: an Output is fed by something that is not one population of neurons.
     """
     terms: dict[str, dict[str, Term]] = {}
     biases: dict[str, Array] = {}
@@ -63,6 +64,7 @@ def fold_linear(net: Network) -> Network:
         if target not in kept:
             continue
         if isinstance(kept[target], Output):
+            _check_alone(net, target)
             edges.append((_population_behind(net, source, terms, target), target))
         elif source in kept:
             size = int(np.prod(net.shapes[source], dtype=np.int64))
@@ -217,13 +219,23 @@ def _add(first: Term | None, second: Term, size: int) -> Term:
     )
 
 
+def _check_alone(net: Network, output: str) -> None:
+    sources = net.into(output)
+    if len(sources) > 1:
+        raise GraphError(
+            f"the output {output!r} is fed by {', '.join(map(repr, sources[:6]))}",
+            "an output shows one population",
+            "give each of them an Output of its own",
+        )
+
+
 def _population_behind(
     net: Network, source: str, terms: Mapping[str, Mapping[str, Term]], output: str
 ) -> str:
     """Return the population that an Output shows; only a Flatten may stand between them."""
     behind = terms.get(source, {source: Term(None, ())})
     population, term = next(iter(behind.items()))
-    if len(behind) > 1 or term.matrix is not None:
+    if len(behind) > 1 or term.matrix is not None or not is_neuron(net.nodes[population]):
         raise GraphError(
             f"the output {output!r} is fed by {source!r}, which is not a neuron",
             "a chip can only report what neurons do",

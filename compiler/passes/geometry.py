@@ -97,11 +97,6 @@ def conv_output_shape(node: Conv2d, shape: Shape) -> tuple[int, int, int]:
     return (int(node.weight.shape[0]), *_windows(shape[1:], kernel, node, node.dilation))
 
 
-def conv_padding(node: Conv2d) -> tuple[int, int]:
-    """Return rows and columns of padding on each side; `same` became numbers when it was read."""
-    return node.padding
-
-
 def _windows(
     extents: Shape, kernel: tuple[int, int], node: Conv2d | SumPool2d, dilation: tuple[int, int]
 ) -> tuple[int, int]:

@@ -16,16 +16,8 @@ import numpy as np
 from spikeport.compiler.errors import GraphError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Graph, Input, Network, Output, Shape, is_neuron
-from spikeport.compiler.passes.geometry import (
-    Misfit,
-    conv_output_shape,
-    conv_padding,
-    output_shape,
-    pool_output_shape,
-)
+from spikeport.compiler.passes.geometry import Misfit, output_shape
 from spikeport.compiler.passes.walk import first_arrivals, sources_and_targets
-
-__all__ = ["conv_output_shape", "conv_padding", "infer_shapes", "pool_output_shape"]
 
 LARGEST_NODE = 1 << 24  # elements of one node's output
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeport.compiler.clocked import CONSTANT, Clocked, Population, Projection
+from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.passes.clock import constant_name
 
 
 def normalise_order(clocked: Clocked) -> Clocked:
@@ -43,12 +44,13 @@ def shift_to_reset(clocked: Clocked) -> Clocked:
         before: v <- keep v + ...,             v = v_reset on a spike
         after:  x <- keep x + ... + (keep - 1) v_reset,   x = 0 on a spike,   x = v - v_reset
 
-    Chips have no register for a reset level. Only where the reset is `to_value`.
+    Chips have no register for a reset level. Only where the reset is `to_value`, and where
+    spikes are not counted in multiples of the threshold.
     """
     populations = dict(clocked.populations)
     for name in clocked.neurons:
         cell = populations[name].cell
-        if cell.reset != "to_value" or not cell.v_reset.any():
+        if cell.reset != "to_value" or cell.spike == "count" or not cell.v_reset.any():
             continue
         shifted = replace(
             cell,
@@ -73,7 +75,7 @@ def drive_from_constant(clocked: Clocked) -> Clocked:
     """
     populations = dict(clocked.populations)
     projections = list(clocked.projections)
-    constant = next((n for n, p in populations.items() if p.kind == "constant"), CONSTANT)
+    constant = constant_name(populations)
     for name in clocked.neurons:
         cell = populations[name].cell
         gain: Array = cell.gain_u * cell.gain_v

@@ -12,15 +12,24 @@ Saxe, Retiming synchronous circuitry, Algorithmica 6 (1991).
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.errors import LoweringError
 
-Constraint = tuple[str, str, int, Projection]  # L(second) >= L(first) + number
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """L(second) >= L(first) + number, because `projection` is so short or (`longest`) so long."""
+
+    first: str
+    second: str
+    number: int
+    projection: Projection
+    longest: bool = False
 
 
 def retime(
@@ -45,7 +54,8 @@ def retime(
     notes = list(clocked.notes)
     lags, stuck = _lags(clocked, d_min, d_max, host)
     while stuck is not None:
-        clocked, note = _skew(clocked, stuck, d_min, allow_skew)
+        _check_reach(stuck, d_max)
+        clocked, note = _skew(clocked, [each.projection for each in stuck], d_min, allow_skew)
         notes.append(note)
         lags, stuck = _lags(clocked, d_min, d_max, host)
     projections = tuple(
@@ -69,26 +79,24 @@ def retime(
 
 def _lags(
     clocked: Clocked, d_min: int, d_max: int, host: Set[str]
-) -> tuple[dict[str, int], list[Projection] | None]:
+) -> tuple[dict[str, int], list[Constraint] | None]:
     """Return (lags, None), or (lags so far, the loop that keeps growing)."""
     fixed = {name for name, pop in clocked.populations.items() if pop.membrane is None}
     constraints: list[Constraint] = []
-    written = {p.post for p in clocked.projections if p.pre in host}
-    for projection in clocked.projections:
-        least = 0 if by_host(clocked, projection, host, written) else d_min
-        constraints.append((projection.pre, projection.post, least - projection.delay, projection))
-        if projection.pre not in fixed:
-            constraints.append(
-                (projection.post, projection.pre, projection.delay - d_max, projection)
-            )
+    written = {p.post: p.delay for p in clocked.projections if p.pre in host}
+    for each in clocked.projections:
+        least = 0 if by_host(clocked, each, host, written) else d_min
+        constraints.append(Constraint(each.pre, each.post, least - each.delay, each))
+        if each.pre not in fixed:
+            constraints.append(Constraint(each.post, each.pre, each.delay - d_max, each, True))
     lags = dict.fromkeys(clocked.populations, 0)
     cause: dict[str, Constraint] = {}
     for _ in range(len(lags) + 1):
         changed = None
         for constraint in constraints:
-            first, second, number, _ = constraint
-            if lags[first] + number > lags[second] and second not in fixed:
-                lags[second] = lags[first] + number
+            second, least = constraint.second, lags[constraint.first] + constraint.number
+            if least > lags[second] and second not in fixed:
+                lags[second] = least
                 cause[second] = constraint
                 changed = second
         if changed is None:
@@ -96,31 +104,33 @@ def _lags(
     return lags, _loop(cause, changed or "")
 
 
-def by_host(clocked: Clocked, projection: Projection, host: Set[str], written: Set[str]) -> bool:
+def by_host(
+    clocked: Clocked, projection: Projection, host: Set[str], written: Mapping[str, int]
+) -> bool:
     """Does the host write what this projection adds: a real-valued input, or a bias beside one.
 
     Args:
         clocked: the network.
         projection: one of its own.
         host: real-valued inputs.
-        written: populations whose bias registers the host writes anyway.
+        written: populations whose bias registers the host writes anyway -> delay of its input.
     """
     constant = clocked.populations[projection.pre].kind == "constant"
     return projection.pre in host or (
-        constant and projection.post in written and projection.delay == 0
+        constant and written.get(projection.post) == projection.delay
     )
 
 
-def _loop(cause: dict[str, Constraint], name: str) -> list[Projection]:
+def _loop(cause: dict[str, Constraint], name: str) -> list[Constraint]:
     """Walk back along the constraints until a population comes round again."""
     seen: list[str] = []
     while name not in seen:
         seen.append(name)
-        name = cause[name][0]
+        name = cause[name].first
     loop = [name]
-    while cause[loop[-1]][0] != name:
-        loop.append(cause[loop[-1]][0])
-    return [cause[each][3] for each in loop]
+    while cause[loop[-1]].first != name:
+        loop.append(cause[loop[-1]].first)
+    return [cause[each] for each in loop]
 
 
 def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> tuple[Clocked, str]:
@@ -147,16 +157,27 @@ def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> 
     return replace(clocked, projections=projections), note
 
 
+def _check_reach(stuck: list[Constraint], d_max: int) -> None:
+    """Refuse where the lags grow because a projection spans more steps than the chip can wait."""
+    spans = [each.projection for each in stuck if each.longest]
+    if spans:
+        raise _too_long(spans[0], d_max + sum(each.number for each in stuck), d_max)
+
+
+def _too_long(projection: Projection, needed: int, d_max: int) -> LoweringError:
+    return LoweringError(
+        f"{projection.pre} -> {projection.post} needs a delay of {needed} steps",
+        f"the chip delays a spike by at most {d_max}",
+        f"shorten the longest path to {projection.post}, or put a population in between",
+    )
+
+
 def _check_longest(projections: tuple[Projection, ...], d_max: int, host: Set[str]) -> None:
     longest = max(
         (each for each in projections if each.pre not in host), key=lambda p: p.delay, default=None
     )
     if longest is not None and longest.delay > d_max:
-        raise LoweringError(
-            f"{longest.pre} -> {longest.post} needs a delay of {longest.delay} steps",
-            f"the chip delays a spike by at most {d_max}",
-            f"shorten the longest path to {longest.post}, or put a population in between",
-        )
+        raise _too_long(longest, longest.delay, d_max)
 
 
 def _moves_alone(population: Population) -> bool:
@@ -164,5 +185,7 @@ def _moves_alone(population: Population) -> bool:
     cell = population.membrane
     if cell is None:
         return False
-    after = cell.keep_v * cell.v_initial + cell.drive_v
-    return bool(np.any(after != cell.v_initial)) or bool(np.any(cell.v_initial > cell.v_threshold))
+    after = np.maximum(cell.keep_v * cell.v_initial + cell.drive_v, cell.v_min)
+    at_once = np.greater_equal if cell.threshold == "greater_equal" else np.greater
+    fires = cell.spiking & at_once(after, cell.v_threshold)
+    return bool(np.any((after != cell.v_initial) | fires))

@@ -46,7 +46,7 @@ def stateless_loop(nodes: Mapping[str, Any], edges: Edges) -> list[str]:
     """Return the nodes of one loop that has no neuron in it, in order; [] where there is none.
 
     >>> stateless_loop({"a": 0, "b": 0, "c": 0}, (("a", "b"), ("b", "c"), ("c", "b")))
-    ['b', 'c']
+    ['c', 'b']
     """
     stateless = [name for name, node in nodes.items() if not is_neuron(node)]
     inside = set(stateless)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -47,7 +48,7 @@ def place(program: Program, chip: Chip) -> Image:
     Raises:
         FitError: every limit that is broken, by object, with the figure, the limit and a fix.
     """
-    rows = {each.name: sp.csr_matrix(each.mantissa) for each in program.synapses}
+    rows = {each.name: _stored(each.mantissa) for each in program.synapses}
     parts, violations = _cut(program, rows, chip)
     cores: list[Open] = []
     for name, held in parts.items():
@@ -79,6 +80,13 @@ def place(program: Program, chip: Chip) -> Image:
             "change the network as each line says, or choose a larger chip",
         )
     return Image(program, chip, slices, routes, uses)
+
+
+def _stored(mantissa: Any) -> sp.csr_matrix:
+    """Return the weights that take memory: those that are not zero."""
+    rows = sp.csr_matrix(mantissa, copy=True)
+    rows.eliminate_zeros()
+    return rows
 
 
 def _order(population: CellPopulation) -> Array:

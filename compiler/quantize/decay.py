@@ -31,26 +31,28 @@ def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
     """
     bits = int(chip.limits.decay_bits.value)
     unity = 1 << bits
-    if (lost < 0).any() or (lost > 1).any():
+    field = np.rint(lost * unity).astype(np.int64)
+    if (field < 0).any() or (field > unity).any():
         worst = int(np.argmax(np.maximum(-lost, lost - 1)))
         raise LoweringError(
             f"{variable} of neuron {worst} of {name!r} keeps {1 - lost[worst]:g} of itself a step",
             "a chip's state can only decay, to nothing at most",
             f"use a dt shorter than every time constant; at this one dt/tau is {lost[worst]:g}",
         )
-    field = np.rint(lost * unity).astype(np.int32)
     slow = (field < 1) & ((lost > 0) | (variable == "u"))
     if slow.any():
         slowest = int(np.flatnonzero(slow)[np.argmin(lost[slow])])
         raise LoweringError(
             f"{variable} of neuron {slowest} of {name!r} loses {lost[slowest]:g} per time step",
             f"the smallest decay that {bits} bits hold is {1 / unity:g}",
-            f"use a dt at least {_times_longer(lost[slowest], bits)} times longer",
+            _longer(lost[slowest], bits),
         )
-    return np.asarray(field)
+    return np.asarray(field, np.int32)
 
 
-def _times_longer(lost: float, bits: int) -> str:
-    if lost == 0:
-        return "infinitely many (it never decays)"
-    return f"{math.ceil(10 * 2.0 ** (-bits - 1) / lost) / 10 + 0.1:.1f}"
+def _longer(lost: float, bits: int) -> str:
+    """Say what helps; a thousandth more, because e^(-dt / tau) does not fall in proportion."""
+    if lost <= 0:
+        return "give it a time constant: no dt makes this one decay"
+    times = 1.001 * 2.0 ** (-bits - 1) / lost
+    return f"use a dt at least {math.ceil(10 * times) / 10 + 0.1:.1f} times longer"

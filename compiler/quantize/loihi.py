@@ -42,6 +42,7 @@ from spikeport.compiler.quantize.decay import quantize_decay
 ARITHMETIC = {"lava": LAVA, "nengo_loihi": NENGO_LOIHI, "brian2_loihi": BRIAN2_LOIHI}
 HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
 FULL = {"mixed": 254, "excitatory": 255, "inhibitory": 255}
+SLOWEST = 2.0**-12  # share that the slowest decay field loses per step
 NO_SPIKE = 131072  # mantissa << 6 is 2**23, above the largest v
 
 
@@ -148,7 +149,8 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
         raise LoweringError(
             f"{name!r} sends several spikes per step (spike=count)",
             f"{chip.name} sends one binary spike at most",
-            "run it with --set spike=binary (compare the accuracy), or choose a chip with counts",
+            f"run it with --set {name}.spike=binary (compare the accuracy), or choose a chip with "
+            "counts",
         )
     readers = [p.post for p in clocked.projections if p.pre == name]
     if pop.signal == "analog" and readers:
@@ -168,6 +170,13 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
             f"{name!r} is reset in the step after a spike",
             f"{chip.name} resets in the same step",
             f"--set {name}.reset_when=same_step",
+        )
+    most = chip.limits.refractory_steps.high - 1
+    if cell.refractory_steps.max(initial=0) > most:
+        raise LoweringError(
+            f"{name!r} is refractory for {cell.refractory_steps.max()} steps",
+            f"{chip.name} counts {most} at most",
+            f"--set {name}.refractory={most * clocked.dt:g}, or use a longer dt",
         )
 
 
@@ -199,7 +208,8 @@ def _population(
     pop = clocked.populations[name]
     cell = pop.cell
     gain = cell.gain_u * cell.gain_v
-    written = {name} if any(p.pre in host for p in clocked.into(name)) else set()
+    lag = clocked.lags[name]
+    written = {p.post: p.delay - lag for p in clocked.into(name) if p.pre in host}
     unwritten = [p for p in clocked.into(name) if not _written(clocked, p, host, written)]
     offset = np.zeros(pop.size)
     for projection in clocked.into(name):
@@ -217,18 +227,19 @@ def _population(
         synapses.append(made)
         losses.append(lost)
     integer = _integer_cell(name, pop, scale, chip, losses)
-    drives = {
-        p.pre: _host_target(p, cell, gain, offset, scale, peak, clocked.lags[name])
-        for p in clocked.into(name)
-        if p.pre in host
-    }
+    drives: dict[str, HostTarget] = {}
+    for projection in clocked.into(name):
+        if projection.pre in host:
+            target = _host_target(projection, cell, gain, offset, scale, peak)
+            offset = np.zeros(pop.size)  # once, however many inputs there are
+            drives[projection.pre] = _sum(drives.get(projection.pre), target)
     full = scale * (1 << fixed.WEIGHT_SHIFT)
     lowered = CellPopulation(pop.kind, pop.shape, integer, np.full(pop.size, full))
     return lowered, synapses, drives, losses
 
 
 def _written(
-    clocked: Clocked, projection: Projection, host: Mapping[str, bool], written: set[str]
+    clocked: Clocked, projection: Projection, host: Mapping[str, bool], written: Mapping[str, int]
 ) -> bool:
     """As `retime.by_host`, on the retimed network (delays include the lag)."""
     lag = clocked.lags[projection.post]
@@ -255,10 +266,11 @@ def _bound(cell: Membrane, folded: list[Any]) -> Peaks:
     total: Array = np.zeros(cell.keep_v.size)
     for matrix in folded:
         total = total + np.asarray(np.abs(matrix).sum(axis=1)).ravel()
-    u = total / np.maximum(1.0 - cell.keep_u, 1e-3)
-    theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), u)
-    v = np.minimum(u / np.maximum(1.0 - cell.keep_v, 1e-3), 64 * np.maximum(theta, u))
-    return Peaks(float(u.max(initial=0.0)), float(np.maximum(v, theta + u).max(initial=0.0)))
+    u = total / np.maximum(1.0 - cell.keep_u, SLOWEST)
+    rise = u + np.abs(cell.drive_v)
+    theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), rise)
+    v = np.minimum(rise / np.maximum(1.0 - cell.keep_v, SLOWEST), 64 * np.maximum(theta, rise))
+    return Peaks(float(u.max(initial=0.0)), float(np.maximum(v, theta + rise).max(initial=0.0)))
 
 
 def _choose_scale(
@@ -268,14 +280,15 @@ def _choose_scale(
     theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
     largest_state = (fixed.STATE_LIMIT - 1) / (1 << fixed.WEIGHT_SHIFT)
     limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
+    limits += [largest_state / value for value in (_largest(cell.v_initial),) if value > 0]
     if theta.size and theta.max() > 0:
         limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
     spread = [_largest(matrix) for matrix in folded if _largest(matrix) > 0]
     top = 1 << chip.limits.weight_exponent.high
     limits += [254 * top / value for value in spread]
-    if peak.drive > 0:
-        biggest = chip.limits.bias_mantissa.high << chip.limits.bias_exponent.high
-        limits.append(biggest / (HEADROOM * peak.drive * (1 << fixed.WEIGHT_SHIFT)))
+    drives = (HEADROOM * peak.drive, _largest(cell.drive_v))
+    biggest = chip.limits.bias_mantissa.high << chip.limits.bias_exponent.high
+    limits += [biggest / (value * (1 << fixed.WEIGHT_SHIFT)) for value in drives if value > 0]
     if not limits:
         return 1.0
     best = min(limits)
@@ -380,14 +393,15 @@ def _integer_cell(
     """Return the integer parameters of a population; adds what they lost to `losses`."""
     cell = pop.cell
     full = scale * (1 << fixed.WEIGHT_SHIFT)
-    decay_v = quantize_decay(1.0 - cell.keep_v, name, "v", chip)
+    field = quantize_decay(1.0 - cell.keep_v, name, "v", chip)
+    decay_v = np.minimum(field, 4095).astype(np.int32)  # forgets all but 1/4096 at most
     losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v))
     decay_u = np.full(pop.size, 4095, np.int32)
     if cell.has_current:
         field = quantize_decay(1.0 - cell.keep_u, name, "u", chip)
         losses.append(_decay_loss(name, "decay_u", field, cell.keep_u))
         decay_u = field - 1  # the chip adds 1
-    mantissa, exponent = _bias(name, cell.drive_v * full, chip)
+    mantissa, exponent = _bias(cell.drive_v * full, chip)
     if cell.drive_v.any():
         losses.append(_bias_loss(name, mantissa, exponent, cell.drive_v, full))
     initial = np.clip(np.rint(cell.v_initial * full), -(1 << 23) + 1, (1 << 23) - 1)
@@ -398,7 +412,7 @@ def _integer_cell(
     return _cell(
         pop.size,
         decay_u=decay_u.astype(np.int32),
-        decay_v=np.minimum(decay_v, 4095).astype(np.int32),
+        decay_v=decay_v,
         v_threshold=threshold,
         bias_mantissa=mantissa,
         bias_exponent=exponent,
@@ -442,7 +456,7 @@ def _threshold(
 
 
 def _decay_loss(name: str, what: str, field: Array, keep: Array) -> dict[str, Any]:
-    error = (4096 - np.minimum(field, 4096)) / 4096 - keep
+    error = (4096 - field) / 4096 - keep
     return {
         "object": name,
         "what": what,
@@ -455,17 +469,11 @@ def _decay_loss(name: str, what: str, field: Array, keep: Array) -> dict[str, An
     }
 
 
-def _bias(name: str, drive: Array, chip: Chip) -> tuple[Array, Array]:
+def _bias(drive: Array, chip: Chip) -> tuple[Array, Array]:
     """Return bias mantissas and their common exponent for what v gains per step."""
     top = chip.limits.bias_mantissa.high
     largest = float(np.abs(drive).max(initial=0.0))
-    exponent = max(0, int(np.ceil(np.log2(largest / top)))) if largest > 0 else 0
-    if exponent > chip.limits.bias_exponent.high:
-        raise LoweringError(
-            f"the bias of {name!r} is {largest:.0f} per step on the chip's scale",
-            f"the largest is {top << chip.limits.bias_exponent.high}",
-            "give calibration data in which the neuron reaches its normal range",
-        )
+    exponent = max(0, int(np.ceil(np.log2(largest / top) - 1e-9))) if largest > 0 else 0
     mantissa = np.rint(drive / (1 << exponent)).astype(np.int32)
     return mantissa, np.full(drive.size, exponent, np.int32)
 
@@ -493,7 +501,6 @@ def _host_target(
     offset: Array,
     scale: float,
     peak: Peaks,
-    lag: int,
 ) -> HostTarget:
     """Return what the host does for one population."""
     full = scale * (1 << fixed.WEIGHT_SHIFT)
@@ -505,5 +512,14 @@ def _host_target(
         gain=np.full(gain.size, full),
         keep=cell.keep_u.copy() if cell.has_current else np.zeros(gain.size),
         exponent=min(exponent, 7),
-        lag=lag,
+        lag=projection.delay,
     )
+
+
+def _sum(first: HostTarget | None, second: HostTarget) -> HostTarget:
+    """Return what two projections from one input do together."""
+    if first is None:
+        return second
+    total = first.matrix + second.matrix
+    matrix = total if sp.issparse(total) else np.asarray(total)
+    return replace(first, matrix=matrix, offset=first.offset + second.offset)

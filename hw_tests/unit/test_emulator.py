@@ -468,6 +468,21 @@ def test_sums_of_aligned_weights_are_exact():
     assert u[0, 1].tolist() == [(9 * 255 + 1) * 2**13 + 64]
 
 
+@pytest.mark.parametrize("arithmetic", DATAPATHS, ids=lambda each: each.overflow)
+def test_currents_that_leave_24_and_32_bits_are_as_specified(arithmetic):
+    fan_in = 1400
+    registers = layer(1).neurons[0]
+    neurons = [registers | {"decay_u": decay} for decay in (4095, 4095, 0, 2000)]
+    rows = [[255] * fan_in, [-255] * fan_in, [255] * fan_in, [-255] * fan_in]
+    more_and_more = [[1] * each + [0] * (fan_in - each) for each in range(0, fan_in, 70)]
+    net = Net({"a": Layer(neurons)}, [Edge("in", "a", rows, 7)], [more_and_more], arithmetic)
+    wanted = specified(net, 0, 20)["a"]
+    traces = run(program_of(net), net.samples)
+    assert traces.probes["a.u"][0].T.tolist() == [neuron.us for neuron in wanted]
+    assert traces.probes["a.v"][0].T.tolist() == [neuron.vs for neuron in wanted]
+    assert traces.spikes["a"].total == sum(sum(neuron.spikes) for neuron in wanted)
+
+
 def test_an_unlimited_current_is_recorded_beyond_int32():
     net = Net(
         layers={"a": layer(1, decay_u=4095, v_threshold=131071)},

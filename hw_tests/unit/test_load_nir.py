@@ -192,6 +192,17 @@ def test_a_flatten_counted_without_batch_stays_as_it_is(tmp_path: Path):
     assert net.shapes["node"] == (2, 12)
 
 
+def test_a_flatten_that_states_a_batch_is_counted_without_it(tmp_path: Path):
+    flatten = nir.Flatten({"input": np.array([1, 2, 3, 4])}, start_dim=2, end_dim=-1)
+    write_chain(tmp_path / "flat.nir", (2, 3, 4), flatten, output=(2, 12))
+    net = read_network(tmp_path / "flat.nir")
+    assert net.shapes["node"] == (2, 12)
+    assert net.repairs == (
+        "Flatten 'node': dimensions 2 to -1 became 1 to -1, its input (2, 3, 4) has no batch "
+        "dimension",
+    )
+
+
 def test_nodes_that_lead_nowhere_are_left_out_and_named(tmp_path: Path):
     graph = chain((3,), nir.Linear(np.eye(3)))
     graph.nodes["spare"] = nir.Linear(np.eye(3))

@@ -73,7 +73,7 @@ def membrane(
         "v_reset": v_reset,
         "v_initial": initial.copy(),
         "v_min": np.full(size, -np.inf if semantics.v_min is None else semantics.v_min),
-        "refractory_steps": np.full(size, round(semantics.refractory / dt), np.int64),
+        "refractory_steps": np.full(size, steps_of(semantics.refractory, dt), np.int64),
     }
     return Membrane(
         **(neutral | params),
@@ -108,10 +108,10 @@ def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     seen = _current(cell, state, received)
     v = state["v"]
     moved = cell.keep_v * v + cell.gain_v * seen + cell.drive_v
-    if cell.reset_when == "next_step":
-        _reset(cell, moved, state["pending"])
     held = state["refractory"] > 0
     v = np.where(held, v, moved) if held.any() else moved
+    if cell.reset_when == "next_step":
+        _reset(cell, v, state["pending"])
     v = np.maximum(v, cell.v_min)
     state["v"] = v
     state["refractory"] = np.maximum(state["refractory"] - 1, 0)

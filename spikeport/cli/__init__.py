@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
-    """Run the command line and exit: 0 fine, 1 difference or budget, 2 bad input, 3 missing."""
+    """Run the command line and exit.
+
+    0 fine, 1 a difference or a broken budget, 2 bad input, 3 something is missing, 70 an error of
+    spikeport itself (SPIKEPORT_DEBUG=1 shows where).
+    """
     from spikeport.cli.app import app
     from spikeport.compiler.errors import SpikeportError, printable
 
@@ -27,6 +32,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("SPIKEPORT_DEBUG"):
+            raise
+        _complain(
+            f"spikeport failed ({type(error).__name__}: {printable(error)[:300]})\n"
+            "  fix: report it, with what SPIKEPORT_DEBUG=1 shows"
+        )
+        sys.exit(70)
 
 
 def _complain(text: str) -> None:

@@ -139,6 +139,7 @@ def deploy(
     """
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.show import print_deployed
+    from spikeport.cli.typed import typed
     from spikeport.deployment import deploy as deploy_graph
 
     with progress_bars() as progress:
@@ -147,27 +148,14 @@ def deploy(
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
             stream=stream, allow_skew=allow_skew, backends_wanted=_backends(backends),
             lava_samples=lava_samples, column=cost, baseline=baseline, fail_on=fail_on,
-            command=_command(), say=_say, progress=progress,
+            command=typed(), say=_say, progress=progress,
         )  # fmt: skip
     _emit(result) if json else print_deployed(result)
     raise typer.Exit(_verdict(result))
 
 
 def _backends(text: str | None) -> list[str] | None:
-    from spikeport import backends
-
-    if text is None:
-        return None
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    for name in wanted:
-        backends.find(name)
-    return wanted
-
-
-def _command() -> str:
-    from spikeport.compiler.errors import printable
-
-    return printable(" ".join(["spikeport", *sys.argv[1:]]))
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _verdict(result: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikeport import verbs
+from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
@@ -47,9 +48,8 @@ def compare_file(
     net = verbs.load(graph, *said)
     for repair in net.repairs:
         say(repair)
-    again = f"spikeport compare {net.name} --input {x.name} --expect {expect.name}"
-    contract.require_said(net.semantics, again)
-    contract.require_dt(net.semantics, again)
+    contract.require_said(net.semantics, typed())
+    contract.require_dt(net.semantics, typed())
     data = read_data(x, net, "current")  # the reference takes whatever the tool was given
     recorded = read_arrays(expect)
     flat = flatten_graphs(net)

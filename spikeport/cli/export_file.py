@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport import backends, verbs
+from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.data import read_data
@@ -38,12 +39,11 @@ def export_file(
     target = backends.find(to)
     if not hasattr(target, "export"):
         raise DataError(f"{to!r} has no artefact to write", "known is lava", "--to lava")
-    again = f"spikeport export {net.name} --chip {chip} --to {to} --out {out.name}"
-    contract.require_said(net.semantics, again)
-    contract.require_dt(net.semantics, again)
+    contract.require_said(net.semantics, typed())
+    contract.require_dt(net.semantics, typed())
     calibration = None if data is None else read_data(data, net, kind)
     image = verbs.compile(net, chip, calibration, allow_skew=allow_skew)
-    target.export(image, out)
+    target.export(image, out.resolve())
     return {
         "chip": image.chip.name,
         "to": to,

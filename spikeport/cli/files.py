@@ -19,10 +19,25 @@ def check_file(path: Path) -> Path:
     Raises:
         OutputError: something is there already, or the folder is not.
     """
-    if path.exists():
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        why = error.strerror or ""
+        raise OutputError(f"cannot write {path.name[:80]}", why, "choose another --out") from None
+    else:
         raise OutputError(f"{path} exists", "nothing is ever overwritten", "choose another --out")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise OutputError(
+            f"{path.parent} is a file", "no file can be in it", "choose another --out"
+        )
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist", fix=f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{path.parent} cannot be written to", "no rights", "choose another --out"
+        )
     return path
 
 

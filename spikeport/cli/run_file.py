@@ -10,6 +10,7 @@ import numpy as np
 
 from spikeport import backends, verbs
 from spikeport.cli.files import check_file, write_arrays
+from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
@@ -42,9 +43,8 @@ def run_file(
         say(repair)
     check_file(out)
     backends.find(backend)
-    again = f"spikeport run {net.name} --backend {backend} --input {x.name} --out {out.name}"
-    contract.require_said(net.semantics, again)
-    contract.require_dt(net.semantics, again)
+    contract.require_said(net.semantics, typed())
+    contract.require_dt(net.semantics, typed())
     data = read_data(x, net, kind, "--input-kind")
     flat = infer_shapes(flatten_graphs(net))
     noun: Any = net

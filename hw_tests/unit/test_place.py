@@ -1,0 +1,473 @@
+"""Placement: the memory formula, slices within every limit, the verifier, and what does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+import spikeport as sp
+from spikeport import backends
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.errors import FitError
+from spikeport.compiler.image import Image, Route
+from spikeport.compiler.network import Input, Linear, Network, Output
+from spikeport.compiler.place.memory import axon_bits, index_bits, list_bits
+from spikeport.compiler.place.place import place
+from spikeport.compiler.place.verify import verify
+from spikeport.compiler.program import Cell, CellPopulation, Program, Synapses
+from spikeport.models.neurons.lif import Lif
+
+LOIHI = backends.find_chip("loihi1")
+
+
+def chip_with(cores: int = 128, **limits: int) -> Chip:
+    """Return loihi1 with other limits, and `cores` cores on tiles of one core."""
+    changed = {
+        name: getattr(LOIHI.limits, name).model_copy(update={"value": value})
+        for name, value in limits.items()
+    }
+    extents = {"tiles_x": cores, "tiles_y": 1, "cores_per_tile": 1}
+    topology = {
+        name: getattr(LOIHI.topology, name).model_copy(update={"value": value})
+        for name, value in extents.items()
+    }
+    return LOIHI.model_copy(
+        update={
+            "limits": LOIHI.limits.model_copy(update=changed),
+            "topology": LOIHI.topology.model_copy(update=topology),
+        }
+    )
+
+
+def program(sizes: dict[str, int], *edges: tuple[str, str, Any], **registers: Any) -> Program:
+    """Return a Program: `in` is the input, the others are neurons; `registers` set all of them."""
+    populations = {}
+    for name, size in sizes.items():
+        held = {key: 0 for key in Cell.__annotations__ if key not in ("reset", "start_step")}
+        del held["spiking"]
+        held |= {"refractory_steps": 1, "v_threshold": 100}
+        arrays = {key: np.full(size, value, np.int32) for key, value in held.items()}
+        for key, value in registers.items():
+            arrays[key] = np.resize(np.asarray(value, np.int32), size)
+        cell = None if name == "in" else Cell(**arrays)
+        kind = "input" if name == "in" else "LIF"
+        populations[name] = CellPopulation(kind, (size,), cell, np.ones(size))
+    synapses = tuple(
+        Synapses(f"{pre}-{post}", pre, post, matrix, 0, "mixed") for pre, post, matrix in edges
+    )
+    last = list(sizes)[-1]
+    return Program(1e-3, populations, synapses, {"out": last}, dict.fromkeys(sizes, 0))
+
+
+def full(post: int, pre: int) -> Any:
+    return np.ones((post, pre), np.int32)
+
+
+# --- the memory formula ------------------------------------------------------------------------
+
+
+def test_a_dense_fan_out_of_100_takes_14_words():
+    """The example of nengo-loihi's bits_per_axon: 64*8+10 -> 576, 36*8+10 -> 320."""
+    assert axon_bits(np.array([100]), 8, LOIHI).tolist() == [896]
+    bits, dense = list_bits(np.full(1024, 100), 100, 8, False, LOIHI)
+    assert (bits // 64, dense) == (14336, True)
+
+
+def test_a_group_is_rounded_up_to_words():
+    lengths = np.array([0, 1, 6, 7, 64, 65, 128, 129])
+    words = axon_bits(lengths, 8, LOIHI) // 64
+    assert words.tolist() == [0, 1, 1, 2, 9, 10, 18, 19]
+
+
+@pytest.mark.parametrize(
+    ("targets", "bits"),
+    [(1, 6), (64, 6), (65, 7), (128, 7), (129, 8), (1024, 10), (1025, 11), (4096, 12)],
+)
+def test_an_index_has_the_smallest_width_that_the_chip_knows(targets, bits):
+    assert index_bits(targets, LOIHI) == bits
+
+
+def test_short_lists_are_stored_with_indices_and_long_ones_without():
+    few, many = np.full(10, 1), np.full(10, 99)
+    assert list_bits(few, 100, 8, False, LOIHI) == (10 * 64, False)
+    assert list_bits(many, 100, 8, False, LOIHI) == (10 * 896, True)
+
+
+def test_delays_cost_six_bits_a_synapse():
+    # 64 * (8 + 6) + 10 = 906 bits, 15 words
+    assert list_bits(np.array([64]), 64, 8, True, LOIHI) == (15 * 64, True)
+
+
+def test_a_core_holds_what_the_formula_says():
+    image = place(program({"in": 1024, "a": 100}, ("in", "a", full(100, 1024))), LOIHI)
+    (core,) = image.cores
+    assert core.synaptic_memory_bits == 14336 * 64
+    assert (core.compartments, core.in_axons, core.synapses) == (100, 1024, 102_400)
+    assert image.resources["synaptic_memory_bits_fullest_core"] == 14336 * 64
+
+
+def test_weights_of_zero_are_no_synapses_in_any_form():
+    matrix = full(3, 4)
+    matrix[1] = 0
+    rows = sparse.csr_array(full(3, 4))
+    rows.data[4:8] = 0  # stored, and zero
+    for form in (matrix, sparse.csr_array(matrix), rows):
+        image = verify(place(program({"in": 4, "a": 3}, ("in", "a", form)), LOIHI))
+        assert image.resources["synapses"] == 8
+
+
+# --- every limit is kept -----------------------------------------------------------------------
+
+SMALL = chip_with(
+    cores=500,
+    compartments_per_core=8,
+    in_axons_per_core=24,
+    out_axons_per_core=16,
+    synaptic_memory_bits_per_core=40 * 64,
+    compartment_configs_per_core=3,
+    threshold_configs_per_core=2,
+)
+
+
+@some.composite
+def programs(draw: Any) -> Program:
+    """Draw three layers, forward and recurrent edges, and neurons that differ."""
+    sizes = {
+        "in": draw(some.integers(1, 12)),
+        "a": draw(some.integers(1, 25)),
+        "b": draw(some.integers(1, 25)),
+    }
+    rng = np.random.default_rng(draw(some.integers(0, 10**6)))
+    edges = []
+    for pre, post in (("in", "a"), ("a", "b"), ("in", "b"), ("b", "a"), ("b", "b")):
+        if (pre, post) == ("in", "a") or draw(some.booleans()):
+            shape = (sizes[post], sizes[pre])
+            edges.append((pre, post, (rng.random(shape) < draw(some.floats(0, 0.5))).astype("i4")))
+    kinds = draw(some.integers(1, 6))
+    return program(
+        sizes,
+        *edges,
+        decay_v=rng.integers(0, kinds, 50),
+        v_threshold=rng.integers(0, draw(some.integers(1, 5)), 50),
+    )
+
+
+def words_of_a_list(length: int, bits: int) -> int:
+    """Count words of one list, group by group."""
+    groups = [min(64, length - start) for start in range(0, length, 64)]
+    return sum(-(-(group * bits + 10) // 64) for group in groups)
+
+
+def recounted(image: Image) -> dict[int, Counter[str]]:
+    """Count what each core holds, synapse by synapse."""
+    cores: dict[int, Counter[str]] = {use.core: Counter() for use in image.cores}
+    home = {
+        (part.population, int(neuron)): part.core
+        for part in image.slices
+        for neuron in part.neurons
+    }
+    sends = set()
+    configs: dict[int, set[Any]] = {core: set() for core in cores}
+    thresholds: dict[int, set[int]] = {core: set() for core in cores}
+    for part in image.slices:
+        count, cell = cores[part.core], image.program.populations[part.population].cell
+        for neuron in part.neurons:
+            count["compartments"] += 1
+            configs[part.core].add(int(cell.decay_v[neuron]))
+            thresholds[part.core].add(int(cell.v_threshold[neuron]))
+        for each in image.program.into(part.population):
+            lengths = [int(n) for n in np.count_nonzero(each.mantissa[part.neurons], axis=0) if n]
+            sparse_words = sum(words_of_a_list(n, 8 + 6) for n in lengths)
+            dense_words = sum(words_of_a_list(part.neurons.size, 8) for n in lengths)
+            count["in_axons"] += len(lengths)
+            count["synapses"] += sum(lengths)
+            count["synaptic_memory_bits"] += 64 * min(sparse_words, dense_words)
+            for sender in np.flatnonzero(each.mantissa[part.neurons].any(axis=0)):
+                sends.add((each.pre, int(sender), part.core))
+    for pre, sender, _ in sends:
+        if pre != "in":
+            cores[home[pre, sender]]["out_axons"] += 1
+    for core, count in cores.items():
+        count["compartment_configs"] = len(configs[core])
+        count["threshold_configs"] = len(thresholds[core])
+    return cores
+
+
+often = settings(max_examples=100, deadline=None, derandomize=True)
+
+
+@often
+@given(programs())
+def test_no_core_of_a_random_network_is_over_a_limit(drawn):
+    try:
+        image = verify(place(drawn, SMALL))
+    except FitError as error:
+        assert error.violations
+        for text in error.violations:
+            figure, limit = re.search(r"(?:needs|sends) (\d+) .*?(?:has|is) (\d+)", text).groups()
+            assert int(figure) > int(limit)
+        return
+    placed = Counter(
+        (part.population, int(neuron)) for part in image.slices for neuron in part.neurons
+    )
+    neurons = {(name, n) for name in ("a", "b") for n in range(drawn.populations[name].size)}
+    assert placed == Counter(neurons)
+    for core, count in recounted(image).items():
+        for name, figure in count.items():
+            limit = name if name == "synapses" else f"{name}_per_core"
+            if name != "synapses":
+                assert figure <= getattr(SMALL.limits, limit).value, (core, name)
+            if not name.endswith("configs"):
+                assert figure == getattr(image.cores[core], name), (core, name)
+
+
+def test_most_random_networks_fit_so_that_the_test_above_says_something():
+    fits = Counter()
+
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @given(programs())
+    def count(drawn):
+        try:
+            fits[len(place(drawn, SMALL).cores) > 1] += 1
+        except FitError:
+            fits["refused"] += 1
+
+    count()
+    assert fits[True] > 15
+    assert fits["refused"] < 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "cores"),
+    [
+        ("compartments_per_core", 10, 4),
+        ("synaptic_memory_bits_per_core", 5 * 64, 7),  # 6 neurons: 8*6+10 is one word
+        ("threshold_configs_per_core", 2, 20),
+        ("compartment_configs_per_core", 4, 10),
+    ],
+)
+def test_a_population_is_cut_where_a_core_is_full(limit, value, cores):
+    registers = {"v_threshold": np.arange(40)} if "threshold" in limit else {}
+    registers |= {"decay_u": np.arange(40)} if "compartment_configs" in limit else {}
+    wide = {"threshold_configs_per_core": 40, "compartment_configs_per_core": 40}
+    chip = chip_with(**(wide | {limit: value}))
+    image = verify(place(program({"in": 5, "a": 40}, ("in", "a", full(40, 5)), **registers), chip))
+    assert len(image.cores) == cores
+
+
+def test_small_populations_share_a_core():
+    chain = program({"in": 3, "a": 4, "b": 2}, ("in", "a", full(4, 3)), ("a", "b", full(2, 4)))
+    image = verify(place(chain, LOIHI))
+    (core,) = image.cores
+    assert (core.compartments, core.in_axons, core.out_axons) == (6, 7, 4)
+
+
+# --- the verifier ------------------------------------------------------------------------------
+
+
+def on_four_cores() -> Image:
+    """Return 10 neurons that send to 10 others, five to a core."""
+    chain = program({"in": 3, "a": 10, "b": 10}, ("in", "a", full(10, 3)), ("a", "b", full(10, 10)))
+    image = place(chain, chip_with(compartments_per_core=5))
+    assert len(image.cores) == 4
+    return verify(image)
+
+
+def without_a_neuron(image: Image) -> Image:
+    first, *rest = image.slices
+    return replace(image, slices=(replace(first, neurons=first.neurons[1:]), *rest))
+
+
+def with_a_neuron_twice(image: Image) -> Image:
+    first, second, *rest = image.slices
+    both = np.append(second.neurons, first.neurons[0])
+    return replace(image, slices=(first, replace(second, neurons=both), *rest))
+
+
+def with_a_route_twice(image: Image) -> Image:
+    return replace(image, routes=(*image.routes, image.routes[-1]))
+
+
+def without_a_route(image: Image) -> Image:
+    return replace(image, routes=image.routes[:-1])
+
+
+def with_two_targets_exchanged(image: Image) -> Image:
+    """Total synapses of each sender stay as they are."""
+    swap = {2: 3, 3: 2}
+    first = next(route for route in image.routes if route.target_core == 2)
+    moved = replace(first, target_core=swap[first.target_core])
+    return replace(image, routes=tuple(moved if r is first else r for r in image.routes))
+
+
+def from_the_wrong_core(image: Image) -> Image:
+    *rest, last = image.routes
+    return replace(image, routes=(*rest, replace(last, source_core=3)))
+
+
+def with_a_slice_on_a_full_core(image: Image) -> Image:
+    """The mapper's account of each core stays as it is."""
+    first, *rest = image.slices
+    routes = tuple(
+        Route(
+            r.pre,
+            1 if r.source_core == 0 else r.source_core,
+            1 if r.target_core == 0 else r.target_core,
+            r.neurons,
+            r.synapses,
+        )
+        for r in image.routes
+    )
+    return replace(image, slices=(replace(first, core=1), *rest), routes=routes)
+
+
+def on_a_core_that_is_not_there(image: Image) -> Image:
+    *rest, last = image.slices
+    return replace(image, slices=(*rest, replace(last, core=4)))
+
+
+FAULTS = {
+    without_a_neuron: "the neurons of 'a' are not each on one core",
+    with_a_neuron_twice: "the neurons of 'a' are not each on one core",
+    with_a_route_twice: "the synapses that 'a' reaches are not those of the program",
+    without_a_route: "the synapses that 'a' reaches are not those of the program",
+    with_two_targets_exchanged: "the synapses that 'a' reaches are not those of the program",
+    from_the_wrong_core: "an axon of 'a' does not start at core 3",
+    with_a_slice_on_a_full_core: "core 1 holds 10 compartments, the limit is 5",
+    on_a_core_that_is_not_there: "core 4 holds 'b' and does not exist",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_the_verifier_sees(fault):
+    with pytest.raises(FitError) as caught:
+        verify(fault(on_four_cores()))
+    assert FAULTS[fault] in caught.value.violations
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [
+        ("compartments_per_core", 4, "core 0 holds 5 compartments, the limit is 4"),
+        ("in_axons_per_core", 9, "core 2 holds 10 in-axons, the limit is 9"),
+        ("out_axons_per_core", 9, "core 0 holds 10 out-axons, the limit is 9"),
+        ("synaptic_memory_bits_per_core", 63, "core 3 holds 640 memory bits, the limit is 63"),
+    ],
+)
+def test_the_verifier_sees_a_core_over_a_limit(limit, value, words):
+    image = on_four_cores()
+    with pytest.raises(FitError) as caught:
+        verify(replace(image, chip=chip_with(**{limit: value})))
+    assert words in caught.value.violations
+
+
+def test_the_verifier_sees_more_configurations_than_a_core_has():
+    eight = program({"in": 1, "a": 8}, ("in", "a", full(8, 1)), v_threshold=np.arange(8))
+    image = place(eight, LOIHI)
+    tight = chip_with(threshold_configs_per_core=7)
+    with pytest.raises(FitError, match="core 0 holds 8 threshold configurations, the limit is 7"):
+        verify(replace(image, chip=tight))
+
+
+def test_the_verifier_sees_more_cores_than_the_chip_has():
+    with pytest.raises(FitError, match="4 cores are used, the chip has 3"):
+        verify(replace(on_four_cores(), chip=chip_with(cores=3, compartments_per_core=5)))
+
+
+# --- what does not fit -------------------------------------------------------------------------
+
+
+def test_every_violation_is_named_at_once_with_figure_limit_and_fix():
+    net = program({"in": 9, "a": 4, "b": 40}, ("in", "a", full(4, 9)), ("a", "b", full(40, 4)))
+    chip = chip_with(cores=2, in_axons_per_core=8, compartments_per_core=4, out_axons_per_core=9)
+    with pytest.raises(FitError) as caught:
+        place(net, chip)
+    assert str(caught.value) == (
+        "network does not fit loihi1\n"
+        "  - neuron 0 of 'a' alone needs 9 in-axons, a core has 8: "
+        "reduce its fan-in, or pool the layer before\n"
+        "  - the network needs 10 cores, loihi1 has 2: use fewer or smaller layers, "
+        "or several chips\n"
+        "  fix: change the network as each line says, or choose a larger chip"
+    )
+
+
+def test_reducing_the_fan_in_as_told_makes_it_fit():
+    chip = chip_with(in_axons_per_core=8)
+    with pytest.raises(FitError) as caught:
+        place(program({"in": 20, "a": 4}, ("in", "a", full(4, 20))), chip)
+    (told,) = caught.value.violations
+    limit = int(re.search(r"needs 20 in-axons, a core has (\d+): reduce its fan-in", told).group(1))
+    verify(place(program({"in": limit, "a": 4}, ("in", "a", full(4, limit))), chip))
+
+
+def test_a_smaller_layer_as_told_makes_it_fit():
+    chip = chip_with(cores=3, compartments_per_core=10)
+    with pytest.raises(FitError, match="use fewer or smaller layers") as caught:
+        place(program({"in": 2, "a": 95}, ("in", "a", full(95, 2))), chip)
+    (told,) = caught.value.violations
+    needs, has = map(int, re.search(r"needs (\d+) cores, loihi1 has (\d+)", told).groups())
+    assert (needs, has) == (10, 3)
+    fewer = 95 * has // needs
+    image = verify(place(program({"in": 2, "a": fewer}, ("in", "a", full(fewer, 2))), chip))
+    assert len(image.cores) == 3
+
+
+def test_reaching_fewer_cores_as_told_makes_it_fit():
+    chip = chip_with(compartments_per_core=2, out_axons_per_core=3)
+    wide = program({"in": 1, "a": 1, "b": 10}, ("in", "a", full(1, 1)), ("a", "b", full(10, 1)))
+    with pytest.raises(FitError, match="neuron 0 of 'a' alone needs 5 out-axons, a core has 3"):
+        place(wide, chip)
+    some_of_b = full(10, 1)
+    some_of_b[6:] = 0
+    verify(place(program({"in": 1, "a": 1, "b": 10}, ("in", "a", full(1, 1)),
+                         ("a", "b", some_of_b)), chip))  # fmt: skip
+
+
+def test_too_much_memory_for_one_neuron_is_named_in_bits():
+    chip = chip_with(synaptic_memory_bits_per_core=640)
+    with pytest.raises(FitError) as caught:
+        place(program({"in": 20, "a": 4}, ("in", "a", full(4, 20))), chip)
+    assert caught.value.violations == (
+        "neuron 0 of 'a' alone needs 1280 bits of synaptic memory, a core has 640: "
+        "reduce its fan-in",
+    )
+
+
+# --- a chip of one's own -----------------------------------------------------------------------
+
+
+def net_of(neurons: int) -> Network:
+    one = np.ones(neurons)
+    nodes = {
+        "input": Input((3,)),
+        "fc": Linear(np.ones((neurons, 3))),
+        "lif": Lif(one * 1e-2, one, one * 0, one, one * 0),
+        "output": Output((neurons,)),
+    }
+    names = list(nodes)
+    return Network(nodes, tuple(zip(names, names[1:], strict=False)), name="mine")
+
+
+def test_the_limits_of_a_chip_file_of_ones_own_are_kept(tmp_path):
+    text = (backends.CHIPS / "loihi1.yaml").read_text()
+    mine = tmp_path / "mine.yaml"
+    smaller = text.replace("name: loihi1", "name: mine").replace("value: 1024", "value: 10")
+    mine.write_text(smaller)
+    assert sp.check(net_of(35), "loihi1")["resources"]["cores"] == 1
+    verdict = sp.check(net_of(35), mine)
+    assert (verdict["fits"], verdict["chip"], verdict["resources"]["cores"]) == (True, "mine", 4)
+    mine.write_text(smaller.replace("value: 8\n", "value: 1\n").replace("value: 4\n", "value: 1\n"))
+    verdict = sp.check(net_of(35), mine)
+    assert not verdict["fits"]
+    assert verdict["violations"] == [
+        "the network needs 4 cores, mine has 1: use fewer or smaller layers, or several chips"
+    ]
