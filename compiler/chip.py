@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from spikeport.compiler.errors import ChipError
 
-LARGEST_FILE = 1 << 20  # bytes; ours are below 20 kB
+LARGEST_FILE = 1 << 17  # bytes; ours are below 20 kB
+DEEPEST = 12  # the schema has five levels, and the reader's time grows with the square
 #: What a cost column can have a figure for; a misspelt kind would cost nothing in silence.
 EVENTS = (
     "soma_access", "soma_update", "spike_out", "synaptic_op", "synaptic_op_sparse", "packet",
@@ -209,7 +210,11 @@ def read_chip(path: Path) -> Chip:
 
 
 def _plain_yaml(text: str) -> Any:
+    depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
         tag = getattr(event, "tag", None)
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise ValueError("YAML anchors and aliases are not allowed: write the value out")
@@ -232,5 +237,8 @@ def _reason(error: Exception) -> str:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         return f"{where or 'the file'}: {first['msg']}{more}"[:300]
     if isinstance(error, YAMLError):
-        return "YAML: " + str(error).replace("\n", " ")[:200]
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f"line {mark.line + 1}: "
+        return f"YAML: {where}{' '.join(problem.split())}".replace("<", "").replace(">", "")[:200]
     return str(error)[:300] or type(error).__name__

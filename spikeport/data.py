@@ -97,8 +97,8 @@ def _arrays(source: object) -> tuple[Mapping[str, Any], str]:
 
         return read_arrays(Path(source)), Path(source).name
     if isinstance(source, Mapping):
-        return source, "the given arrays"
-    return {"x": source}, "the given array"
+        return source, "the data"
+    return {"x": source}, "the data"
 
 
 def _pick(arrays: Mapping[str, Any], name: str, inputs: int, where: str) -> Array:
@@ -109,9 +109,7 @@ def _pick(arrays: Mapping[str, Any], name: str, inputs: int, where: str) -> Arra
     raise DataError(
         f"{where} has no array {' or '.join(repr(key) for key in keys)}",
         f"it has {', '.join(repr(key) for key in list(arrays)[:8]) or 'nothing'}",
-        f"save it with numpy.savez({where!r}, {keys[-1].replace('.', '_')}=array)"
-        if keys[-1] == "x"
-        else f"save the input {name!r} under the name {keys[0]!r}",
+        f"save the input {name!r} under the name {keys[-1]!r}",
     )
 
 
@@ -130,11 +128,12 @@ def _one_input(
     wanted = f"(samples, steps{''.join(f', {extent}' for extent in shape)})"
     if x.dtype.kind not in "biuf":
         raise DataError(f"the values of {name!r} in {where} are {x.dtype}", "numbers are needed")
+    given = x.shape
     if x.ndim == len(shape) + 1:
         x = x[None]
     if x.ndim != len(shape) + 2 or x.shape[2:] != tuple(shape):
         raise DataError(
-            f"the input {name!r} in {where} has the shape {x.shape}",
+            f"the input {name!r} in {where} has the shape {given}",
             f"the graph takes {wanted}",
             "reshape or transpose it; one sample may leave out the first dimension",
         )

@@ -133,11 +133,20 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
     for name in program.inputs:
         if name not in inputs:
             raise DataError(f"no data for the input {name!r}", fix=f"give it as x.{name}")
-        if inputs[name].shape[2] != program.populations[name].size:
+        size = program.populations[name].size
+        if inputs[name].ndim != 3 or inputs[name].shape[2] != size:
             raise DataError(
-                f"the data of {name!r} has {inputs[name].shape[2]} values per step",
-                f"the input has {program.populations[name].size}",
+                f"the data of {name!r} has the shape {inputs[name].shape}",
+                f"it should be (samples, steps, {size})",
             )
+        if name not in program.host and inputs[name].max(initial=0) > 1:
+            raise DataError(
+                f"the input {name!r} holds {inputs[name].max():g} spikes in one step",
+                "an axon of this chip carries one spike per step at most",
+                "send them over several steps, or give real values as a current",
+            )
+    if len({inputs[name].shape[0] for name in program.inputs}) > 1:
+        raise DataError("the inputs hold different numbers of samples")
 
 
 def _sends(population: CellPopulation) -> bool:

@@ -1,4 +1,4 @@
-"""The chip schema: what a description must hold, and one message with its name where it is wrong."""
+"""The chip schema: what a description must hold, and one message with its name where it fails."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ WRONG = {
     "an alias": (in_place_of("signals: [binary]", "signals: *a"), "anchors and aliases"),
     "no mapping": ("- 1\n- 2\n", "valid dictionary or instance of Chip"),
     "nothing": ("", "valid dictionary or instance of Chip"),
-    "no YAML": ("name: [1, 2\nkinds", "YAML:"),
-    "very deep": ("[" * 5000, ""),
+    "no YAML": ("name: [1, 2\nkinds", "YAML: line 2: expected ',' or ']'"),
+    "very deep": ("[" * 100_000, "it is nested more than 12 deep"),
 }
 
 

@@ -24,7 +24,7 @@ from spikeport.models.neurons.lif import Lif
 
 DT, TAU, TAU_SYN, R, W_IN, LEAK = 1e-3, 4e-3, 2e-3, 3.0, 5.0, 0.5
 ONE = np.ones(1)
-LIF = Lif(TAU * ONE, R * ONE, LEAK * ONE, 2 * ONE, -1 * ONE)
+LIF = Lif(TAU * ONE, R * ONE, LEAK * ONE, 99 * ONE, -1 * ONE)
 CUBA = CubaLif(
     TAU * ONE, TAU_SYN * ONE, R * ONE, LEAK * ONE, 2 * ONE, -1 * ONE, W_IN * ONE
 )  # fmt: skip
@@ -130,7 +130,7 @@ def test_v_starts_at_its_reset_level_unless_something_else_is_said():
 def test_levels_and_rules_arrive_as_they_were_said():
     cell = clocked(LIF, "v_min=-3", "reset=subtract", "reset_when=next_step", "spike=count",
                    "threshold=greater_equal", "current_order=add_v_decay")  # fmt: skip
-    assert (cell.v_threshold[0], cell.v_reset[0], cell.v_min[0]) == (2.0, -1.0, -3.0)
+    assert (cell.v_threshold[0], cell.v_reset[0], cell.v_min[0]) == (99.0, -1.0, -3.0)
     assert (cell.reset, cell.reset_when, cell.spike) == ("subtract", "next_step", "count")
     assert (cell.threshold, cell.current_order) == ("greater_equal", "add_v_decay")
 

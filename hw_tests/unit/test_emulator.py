@@ -505,5 +505,11 @@ def test_an_input_that_is_missing_is_named():
 
 def test_an_input_of_the_wrong_size_is_told_the_right_one():
     program = program_of(lively(0.5))
-    with pytest.raises(DataError, match="'in' has 39 values per step: the input has 40"):
+    with pytest.raises(DataError, match=r"\(1, 5, 39\): it should be \(samples, steps, 40\)"):
         emulator.run(program, {"in": np.zeros((1, 5, 39))})
+
+
+def test_two_spikes_in_one_step_of_an_input_are_refused():
+    program = program_of(lively(0.5))
+    with pytest.raises(DataError, match="holds 2 spikes in one step"):
+        emulator.run(program, {"in": np.full((1, 5, 40), 2)})
