@@ -48,16 +48,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     options = dict(marker.kwargs)
     tolerance = str(options.pop("tolerance", "accuracy 0.01"))
+    missing = broken = ""
     try:
         broken = _check(item, tolerance, options)
     except MissingError as error:
-        if "lava" in os.environ.get("SPIKEPORT_REQUIRE", ""):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
+        missing = str(error)
     except SpikeportError as error:
-        pytest.fail(str(error), pytrace=False)
-    if broken:
-        pytest.fail(broken, pytrace=False)
+        broken = str(error)
+    if missing and "lava" not in os.environ.get("SPIKEPORT_REQUIRE", ""):
+        pytest.skip(missing)
+    if missing or broken:
+        pytest.fail(missing or broken, pytrace=False)
 
 
 def _check(item: pytest.Item, tolerance: str, options: dict[str, Any]) -> str:

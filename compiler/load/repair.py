@@ -174,7 +174,9 @@ def _mend_flatten(name: str, node: Flatten, place: _Place) -> tuple[Flatten, lis
     end = node.end_dim - 1 if node.end_dim > 0 else node.end_dim
     shifted = Flatten(max(0, node.start_dim - 1) if node.start_dim > 0 else node.start_dim, end)
     with_batch = len(place.stated) > len(place.shape) or (place.batched and not place.stated)
-    choices = [shifted, node] if with_batch else [node, shifted, Flatten(0, -1)]
+    choices = [shifted, node] if with_batch else [node, shifted]
+    if node.start_dim == 1 and node.end_dim == -1:  # torch's default, which means "all but batch"
+        choices.append(Flatten(0, -1))
     chosen = next((each for each in choices if _fits(each, place)), node)
     if (chosen.start_dim, chosen.end_dim) == (node.start_dim, node.end_dim):
         return node, []

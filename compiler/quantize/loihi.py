@@ -42,7 +42,6 @@ from spikeport.compiler.quantize.decay import quantize_decay
 ARITHMETIC = {"lava": LAVA, "nengo_loihi": NENGO_LOIHI, "brian2_loihi": BRIAN2_LOIHI}
 HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
 FULL = {"mixed": 254, "excitatory": 255, "inhibitory": 255}
-SLOWEST = 2.0**-12  # share that the slowest decay field loses per step
 NO_SPIKE = 131072  # mantissa << 6 is 2**23, above the largest v
 
 
@@ -262,14 +261,22 @@ def _largest(matrix: Any) -> float:
 
 
 def _bound(cell: Membrane, folded: list[Any]) -> Peaks:
-    """Return what u and v can reach at most, from the weights alone (v at most 64 thresholds)."""
+    """Return what u and v can reach at most, from the weights alone (v at most 64 thresholds).
+
+    What rounding may add counts: decays lose a whole number of 4096ths, and a weight grows by
+    half a step, at most 1/127 of the largest.
+    """
     total: Array = np.zeros(cell.keep_v.size)
     for matrix in folded:
         total = total + np.asarray(np.abs(matrix).sum(axis=1)).ravel()
-    u = total / np.maximum(1.0 - cell.keep_u, SLOWEST)
+        total = total + np.asarray((matrix != 0).sum(axis=1)).ravel() * _largest(matrix) / 127
+    lost_u, lost_v = (
+        np.maximum(np.rint((1.0 - keep) * 4096), 1.0) / 4096 for keep in (cell.keep_u, cell.keep_v)
+    )
+    u = total / lost_u
     rise = u + np.abs(cell.drive_v)
     theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), rise)
-    v = np.minimum(rise / np.maximum(1.0 - cell.keep_v, SLOWEST), 64 * np.maximum(theta, rise))
+    v = np.minimum(rise / lost_v, 64 * np.maximum(theta, rise))
     return Peaks(float(u.max(initial=0.0)), float(np.maximum(v, theta + rise).max(initial=0.0)))
 
 

@@ -31,14 +31,15 @@ SANAFE = {
 
 @pytest.fixture
 def lonely(tmp_path):
-    """loihi1 with one compartment in a core and one core in a tile: 8 x 4 tiles, y fastest."""
+    """loihi1 with one compartment in a core and one core in a tile: 8 x 5 tiles, y fastest."""
     text = (backends.CHIPS / "loihi1.yaml").read_text()
     text = text.replace("value: 1024\n    unit: compartments", "value: 1\n    unit: compartments")
     text = text.replace("value: 4\n    unit: cores", "value: 1\n    unit: cores")
+    text = text.replace("value: 4\n    unit: tiles", "value: 5\n    unit: tiles")
     path = tmp_path / "lonely.yaml"
     path.write_text(text)
     chip = backends.find_chip(str(path))
-    assert (chip.limits.compartments_per_core.value, chip.cores) == (1, 32)
+    assert (chip.limits.compartments_per_core.value, chip.cores) == (1, 40)
     return chip
 
 
@@ -92,14 +93,14 @@ def events(cost):
 def test_every_event_is_counted(lonely):
     """Per sample 2 input spikes, so 8 spikes of a and 2 of b.
 
-    a is on the cores (0,0) (0,1) (0,2) (0,3) (1,0), b on (1,1): a[0] to b is 1 hop east and
-    1 north, a[1] 1 and 0, a[2] 1 and 1, a[3] 1 and 2; a[4] never spikes. A soma is updated when
-    something arrives and once more when that current is forgotten: a in steps 1 to 5 of the
-    first sample and 2 and 3 of the second, b in steps 2 to 5 (6 is not taken), and 3 and 4.
+    a is on the tiles (0,0) (0,1) (0,2) (0,3) (0,4), b on (1,0): a[0] to b is 1 hop east-west and
+    none north-south, a[1] 1 and 1, a[2] 1 and 2, a[3] 1 and 3; a[4] never spikes.
+    A soma is updated when something arrives and once more when that current is forgotten: a in
+    steps 1 to 5 of the first sample and 2 and 3 of the second, b in 2 to 5, and in 3 and 4.
     """
     image = place(six_neurons(), lonely)
     assert [(use.tile_x, use.tile_y) for use in image.cores] == [
-        (0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1),
+        (0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0),
     ]  # fmt: skip
     assert events(costed(lonely, "davies2018")) == {
         ("a", "soma_access"): 5 * 6,
@@ -111,7 +112,7 @@ def test_every_event_is_counted(lonely):
         ("in", "packet"): 2 * 4,
         ("a", "packet"): 8,
         ("a", "hop_east_west"): 2 * (1 + 1 + 1 + 1),
-        ("a", "hop_north_south"): 2 * (1 + 0 + 1 + 2),
+        ("a", "hop_north_south"): 2 * (0 + 1 + 2 + 3),
         ("(chip)", "state_reset"): 1,
     }
 
@@ -119,7 +120,7 @@ def test_every_event_is_counted(lonely):
 def test_the_joules_are_counts_times_the_figures_of_the_column(lonely):
     by_hand = {
         "soma_access": 36, "soma_update": 17, "synaptic_op": 16, "packet": 16,
-        "hop_east_west": 8, "hop_north_south": 8, "state_reset": 1,
+        "hop_east_west": 8, "hop_north_south": 12, "state_reset": 1,
     }  # fmt: skip
     cost = costed(lonely, "davies2018")
     assert cost.by("kind") == pytest.approx({k: n * DAVIES[k] for k, n in by_hand.items()})

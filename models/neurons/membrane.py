@@ -14,6 +14,7 @@ import numpy as np
 
 from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Membrane
+from spikeport.compiler.errors import SemanticsError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.semantics import Semantics
@@ -33,11 +34,21 @@ def keep_and_gain(
         dt: seconds per step.
         semantics: `integration`, `tau_unit` and `input_gain` are read.
         factor: r or w_in, shape (n,).
+
+    Raises:
+        SemanticsError: a step so long that forward Euler diverges.
     """
     seconds = tau / dt if semantics.tau_unit == "seconds_times_dt" else tau
+    shortest = float(seconds.min(initial=np.inf))
     if semantics.integration == "exact":
-        keep = np.exp(-dt / seconds)
+        keep = np.exp(-dt / np.maximum(seconds, 1e-3 * dt))  # e^-1000 is zero
         gain = 1.0 - keep
+    elif dt > 2.0 * shortest:
+        raise SemanticsError(
+            f"a time step of {dt:g} s is longer than twice the time constant of {shortest:g} s",
+            "forward Euler diverges there",
+            f"--dt {shortest / 10:g}, or check tau_unit and the dialect",
+        )
     else:
         gain = dt / seconds
         keep = 1.0 - gain

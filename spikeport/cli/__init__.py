@@ -48,8 +48,17 @@ def _complain(text: str) -> None:
 
     from spikeport.compiler.errors import printable
 
-    words = [arg for arg in sys.argv[2:] if not arg.startswith("-")]
-    names = [printable(PurePath(word).name) for word in words]
-    named = any(name and name in text for name in names)
+    files = [word for word in map(_value, sys.argv[2:]) if _is_file(word)]
+    names = [printable(PurePath(word).name) for word in files]
+    named = any(name in text for name in names)
     prefix = "" if named or not names else f"{names[0]}: "
     sys.stderr.write(f"error: {prefix}{text}\n")
+
+
+def _value(word: str) -> str:
+    """Return the value in `--option=value`, and any other word as it is."""
+    return word.partition("=")[2] if word.startswith("--") else word
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith((".nir", ".npz", ".yaml", ".yml", ".json")) or os.path.isfile(word)
