@@ -133,6 +133,7 @@ class Chip(Strict):
         resets: ways of resetting v that it runs.
         signals: what a population may send to another.
         arithmetic: name of the emulator's datapath.
+        static_power: of one chip; stated beside the dynamic energy, never added.
         costs: energy columns by name.
         default_cost: the column that reports lead with.
         notes: limits of this description.
@@ -147,6 +148,7 @@ class Chip(Strict):
     arithmetic: Literal["lava", "nengo_loihi", "brian2_loihi"]
     topology: Topology
     limits: Limits
+    static_power: Figure
     costs: Mapping[str, CostColumn]
     default_cost: str
     notes: tuple[str, ...] = ()

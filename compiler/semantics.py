@@ -268,8 +268,8 @@ def require_said(semantics: Semantics, command: str = "") -> None:
         raise SemanticsError(
             "what a time step means is unknown",
             "NIR files do not say how neurons are stepped and reset, and tools disagree",
-            f"name the tool that the graph comes from: {command} --dialect "
-            f"{'|'.join(PRESETS)}".replace("  ", " "),
+            f"name the tool that the graph comes from ({', '.join(PRESETS)}): "
+            f"{command} --dialect nir".replace("  ", " "),
         )
 
 

@@ -50,7 +50,7 @@ def parse_budget(text: str) -> tuple[Budget, ...]:
     (Budget(metric='energy', sign='>', number=1.05, relative=True),)
     """
     found = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in (part.strip() for part in text.split(",") if text):
         match = re.fullmatch(r"(\w+)\s*([<>])\s*([0-9.eE+-]+)(x?)", item)
         number = _number(match.group(3)) if match else math.nan
         if match is None or match.group(1) not in METRICS or not math.isfinite(number):

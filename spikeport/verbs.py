@@ -56,7 +56,11 @@ def load(
         GraphError: the graph is not a network.
         SemanticsError: unknown dialect, field or value.
     """
-    net = read_network(Path(path))
+    return said(read_network(Path(path)), dialect, dt, settings)
+
+
+def said(net: Network, dialect: str | None, dt: float | None, settings: Iterable[str]) -> Network:
+    """Return the network with what was said of its steps; see `load`."""
     if dialect is not None:
         net = net.with_semantics(contract.preset(dialect))
     if dt is not None:
@@ -220,9 +224,12 @@ def compare(expected: Traces, got: Traces, bits: bool = False) -> Parity:
     return compare_bits(expected, got) if bits else compare_spikes(expected, got)
 
 
-def cost(image: Image, traces: Traces, column: str | None = None, streamed: bool = False) -> Cost:
-    """Return the energy of an emulator run under one of the chip's cost columns."""
-    return energy_cost(image, traces, column, streamed)
+def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 1) -> Cost:
+    """Return the energy of an emulator run under one of the chip's cost columns.
+
+    `pieces` samples follow each other without a reset in each sample of the run.
+    """
+    return energy_cost(image, traces, column, pieces)
 
 
 def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:

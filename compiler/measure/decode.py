@@ -58,22 +58,34 @@ def check_decoder(decode: str, output: str, spiking: bool) -> None:
         )  # fmt: skip
 
 
-def predictions(traces: Traces, decode: str) -> Array:
-    """Return the class of each sample, (samples,), int64.
+def predictions(traces: Traces, decode: str, pieces: int = 1) -> Array:
+    """Return the class of each sample, (samples * pieces,), int64.
+
+    Args:
+        traces: of a run.
+        decode: name of the decoder.
+        pieces: samples that each one of the run holds, one after the other (streaming).
 
     Raises:
         DataError: see `check_decoder`.
     """
     check_decoder(decode, traces.output, traces.output in traces.spikes)
     if needs_v(decode):
-        scores = OF_V[decode](traces.probe_window(f"{traces.output}.v"))
+        window, decoder = traces.probe_window(f"{traces.output}.v"), OF_V[decode]
     else:
-        scores = OF_SPIKES[decode](traces.window(traces.output))
-    return np.asarray(np.argmax(scores, axis=1))
+        window, decoder = traces.window(traces.output), OF_SPIKES[decode]
+    samples, steps, size = window.shape
+    cut = window.reshape(samples * pieces, steps // pieces, size)
+    return np.asarray(np.argmax(decoder(cut), axis=1))
 
 
-def accuracy(traces: Traces, labels: Array | None, decode: str) -> float | None:
-    """Return the share of samples whose decoded class is the label; None without labels."""
+def accuracy(traces: Traces, labels: Array | None, decode: str, pieces: int = 1) -> float | None:
+    """Return the share of samples whose decoded class is the label; None without labels.
+
+    Where there are fewer labels than samples, the first samples count.
+    """
     if labels is None:
         return None
-    return float(np.mean(predictions(traces, decode) == labels[: traces.samples]))
+    classes = predictions(traces, decode, pieces)
+    few = min(classes.size, labels.size)
+    return float(np.mean(classes[:few] == labels[:few]))

@@ -113,14 +113,14 @@ def column_of(chip: Chip, name: str | None) -> str:
     return name
 
 
-def cost(image: Image, traces: Traces, column: str | None = None, streamed: bool = False) -> Cost:
+def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 1) -> Cost:
     """Return the energy of a run under one cost column.
 
     Args:
         image: where everything is.
         traces: of an emulator run, with its counters.
         column: name; the chip's default where None.
-        streamed: samples follow each other without a reset of the state.
+        pieces: samples that each one of the run holds, one after the other without a reset.
 
     Raises:
         ChipError: no such column.
@@ -147,14 +147,16 @@ def cost(image: Image, traces: Traces, column: str | None = None, streamed: bool
         east, north = _hops(image, route)
         add(route.pre, "hop_east_west", route.source_core, packets * east)
         add(route.pre, "hop_north_south", route.source_core, packets * north)
-    if not streamed:
+    if pieces == 1:
         add("(chip)", "state_reset", -1, 1.0)
     ledger = tuple(
-        _entry(figures, *key, events)
+        _entry(figures, *key, events / pieces)
         for key, events in counts.items()
         if events and key[1] in figures.figures
     )
-    return Cost(name, figures.title, figures.source, ledger, figures.uncertainty, traces.samples)
+    return Cost(
+        name, figures.title, figures.source, ledger, figures.uncertainty, traces.samples * pieces
+    )
 
 
 def _mean(counter: Array, neurons: Array) -> float:
@@ -183,7 +185,7 @@ def _hops(image: Image, route: Route) -> tuple[int, int]:
     return abs(to_x - x), abs(to_y - y)
 
 
-def neurobench(image: Image, traces: Traces) -> dict[str, Any]:
+def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
     """Return NeuroBench's metrics of a run, by its definitions (averages per sample).
 
     Biases are excluded from the operations; binary inputs make accumulates (ACs), real-valued
@@ -219,8 +221,8 @@ def neurobench(image: Image, traces: Traces) -> dict[str, Any]:
         "ConnectionSparsity": 1.0 - synapses / possible if possible else 0.0,
         "ActivationSparsity": 1.0 - spikes / slots if slots else 0.0,
         "SynapticOperations": {
-            "Effective_MACs": multiplies,
-            "Effective_ACs": accumulates,
-            "Dense": dense,
+            "Effective_MACs": multiplies / pieces,
+            "Effective_ACs": accumulates / pieces,
+            "Dense": dense / pieces,
         },
     }

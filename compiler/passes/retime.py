@@ -116,9 +116,7 @@ def by_host(
         written: populations whose bias registers the host writes anyway -> delay of its input.
     """
     constant = clocked.populations[projection.pre].kind == "constant"
-    return projection.pre in host or (
-        constant and written.get(projection.post) == projection.delay
-    )
+    return projection.pre in host or (constant and written.get(projection.post) == projection.delay)
 
 
 def _loop(cause: dict[str, Constraint], name: str) -> list[Constraint]:

@@ -161,11 +161,15 @@ def test_a_network_on_its_way_keeps_its_state(net, x):
         assert np.array_equal(np.concatenate(halves, axis=1), whole.spikes[name].dense())
 
 
-def test_a_stream_is_one_sample_without_a_reset(net, x):
-    reset = sp.deploy(net, data=x, backends_wanted=["emulator"])
-    stream = sp.deploy(net, data=x, backends_wanted=["emulator"], stream=True)
+def test_a_stream_is_one_run_without_a_reset_and_counts_per_sample(net, x):
+    data = {"x": x, "labels": np.arange(len(x)) % 10}
+    reset = sp.deploy(net, data=data, backends_wanted=["emulator"])
+    stream = sp.deploy(net, data=data, backends_wanted=["emulator"], stream=True)
     assert stream["stream"] is True
-    assert (stream["samples"], stream["steps"]) == (1, 12 * 25)
+    assert (stream["samples"], stream["steps"]) == (12, 25)
+    assert 0 <= stream["accuracy"]["emulator"] <= 1
+    spent = reset["energy"]["joules_per_sample"] - 5.94e-6
+    assert stream["energy"]["joules_per_sample"] == pytest.approx(spent, rel=0.1)
     assert "state_reset" in reset["energy"]["by_kind"]
     assert "state_reset" not in stream["energy"]["by_kind"]
     assert any("streamed" in note for note in stream["notes"])

@@ -76,9 +76,9 @@ def six_neurons() -> Program:
 X = np.array([[1, 1, 0, 1], [0, 1, 0, 0]], np.uint8)[:, :, None]
 
 
-def costed(chip, column, streamed=False):
+def costed(chip, column, pieces=1):
     image = verify(place(six_neurons(), chip))
-    return sp.cost(image, run(image, X), column, streamed)
+    return sp.cost(image, run(image, X), column, pieces)
 
 
 def events(cost):
@@ -163,10 +163,12 @@ def test_the_interval_is_the_columns_uncertainty(column, share):
     assert high == pytest.approx(cost.joules_per_sample * (1 + share))
 
 
-def test_a_stream_is_never_reset():
-    once, never = costed(LOIHI, "davies2018"), costed(LOIHI, "davies2018", streamed=True)
-    assert once.joules_per_sample - never.joules_per_sample == pytest.approx(5.94e-6)
-    assert "state_reset" not in never.by("kind")
+def test_a_stream_of_three_samples_costs_each_a_third_and_is_never_reset():
+    once, thrice = costed(LOIHI, "davies2018"), costed(LOIHI, "davies2018", pieces=3)
+    assert "state_reset" not in thrice.by("kind")
+    spent = once.joules_per_sample - 5.94e-6
+    assert thrice.joules_per_sample == pytest.approx(spent / 3)
+    assert thrice.samples == 3 * once.samples
 
 
 def test_the_default_column_is_the_chips_and_an_unknown_one_is_named():

@@ -317,7 +317,8 @@ def test_a_missing_dt_is_refused_with_a_flag_that_helps():
 def test_a_graph_without_a_dialect_is_refused_with_names_that_work():
     with pytest.raises(SemanticsError, match="what a time step means is unknown") as caught:
         require_said(Semantics(), "spikeport deploy net.nir")
-    names = caught.value.fix.rpartition("--dialect ")[2].split("|")
+    assert caught.value.fix.endswith(": spikeport deploy net.nir --dialect nir")
+    names = caught.value.fix.partition("(")[2].partition(")")[0].split(", ")
     assert names == list(PRESETS)
     for name in names:
         require_said(preset(name))

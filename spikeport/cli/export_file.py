@@ -11,7 +11,7 @@ from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.data import read_data
-from spikeport.deployment import check_folder
+from spikeport.files import check_folder
 
 Contract = tuple[str | None, float | None, Iterable[str]]
 

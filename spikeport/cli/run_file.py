@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from spikeport import backends, verbs
-from spikeport.cli.files import check_file, write_arrays
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.data import read_data
+from spikeport.files import check_file, write_arrays
 
 Contract = tuple[str | None, float | None, Iterable[str]]
 

@@ -27,7 +27,7 @@ class Report:
         Raises:
             OutputError: the folder holds something else already.
         """
-        from spikeport.deployment import check_folder
+        from spikeport.files import check_folder
         from spikeport.pages import write_report
 
         target = check_folder(Path(folder))
@@ -43,7 +43,8 @@ def report(parity: Parity, cost: Cost | None = None, **more: Any) -> Report:
         more: further keys of the result of `deploy`, such as `graph="digits.nir"`.
     """
     from spikeport import __version__
-    from spikeport.deployment import WORDING, energy_plain
+    from spikeport.pages.verdict import WORDING
+    from spikeport.result import energy_plain
 
     side = f"{parity.got}_vs_{parity.expected}"
     result: dict[str, Any] = {

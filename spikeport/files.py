@@ -1,10 +1,11 @@
-"""Files that commands write: whole or not at all, and never over another."""
+"""What is written: files and folders that appear whole or not at all, and never over another."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,36 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def check_folder(folder: Path) -> Path:
+    """Return the folder if a report may be put there.
+
+    Raises:
+        OutputError: it is a file or beneath one, holds something, or cannot be written.
+    """
+    try:
+        return _check_folder(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder.name[:80]} cannot be a folder", error.strerror or "", "choose another --out"
+        ) from None
+
+
+def _check_folder(folder: Path) -> Path:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OutputError(f"{folder} is a file", "the report is a folder", "choose another --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise OutputError(
+            f"the folder {folder} is in use",
+            "it is not empty and nothing is ever overwritten",
+            f"choose another --out, or empty it first: rm -r {folder}",
+        )
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.stat(folder)  # a name that no folder can have is refused here
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is a file", "no folder can be in it", "choose another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{nearest} cannot be written to", "no rights", "choose another --out")
+    return folder

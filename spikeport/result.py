@@ -1,0 +1,304 @@
+"""The result of a deployment as plain values: what `--json` prints and the report renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeport import __version__, backends
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.image import Image
+from spikeport.compiler.measure.decode import accuracy
+from spikeport.compiler.measure.energy import Cost, neurobench
+from spikeport.compiler.measure.parity import Parity, compare, compare_bits
+from spikeport.compiler.network import Network
+from spikeport.compiler.traces import Traces
+from spikeport.data import Data
+from spikeport.explain import explain
+from spikeport.pages.verdict import WORDING
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The same data on every target.
+
+    Attributes:
+        reference, emulator: always there.
+        lava: None where Lava did not run; `why` says why.
+    """
+
+    reference: Traces
+    emulator: Traces
+    lava: Traces | None
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """Everything that a deployment made and found.
+
+    Attributes:
+        net, clocked, image: the nouns on the way.
+        data: what was run; one long sample where it was streamed.
+        pieces: samples that were joined into it; 1 without streaming.
+        labels: of the original samples, or None.
+        runs: the traces.
+        costs: per column; `column` is the one that leads.
+        decode, input, command: what was asked for.
+    """
+
+    net: Network
+    clocked: Clocked
+    image: Image
+    data: Data
+    pieces: int
+    labels: Any
+    runs: Runs
+    costs: Mapping[str, Cost]
+    column: str
+    decode: str
+    input: str
+    command: str
+
+    @property
+    def streamed(self) -> bool:
+        """Do samples follow each other without a reset."""
+        return self.pieces > 1
+
+
+def plain_result(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as plain values."""
+    net, image, runs = deployment.net, deployment.image, deployment.runs
+    program, chip, chosen = image.program, image.chip, deployment.costs[deployment.column]
+    return {
+        "spikeport": __version__,
+        "graph": net.name,
+        "chip": {"name": chip.name, "title": chip.title, "level": chip.level},
+        "dt": deployment.clocked.dt,
+        "semantics": net.semantics.to_dict(),
+        "assumed": list(net.semantics.assumed),
+        "repairs": list(net.repairs),
+        "notes": [*program.notes, *chip.notes, *_notes(deployment)],
+        "latency_steps": program.lags[program.output],
+        "samples": deployment.data.samples * deployment.pieces,
+        "steps": deployment.data.steps // deployment.pieces,
+        "input": deployment.input,
+        "decode": deployment.decode,
+        "stream": deployment.streamed,
+        "accuracy": _accuracy(deployment),
+        "parity": _parity(deployment),
+        "resources": dict(image.resources),
+        "limits": _limits(chip),
+        "mesh": {
+            name: int(getattr(chip.topology, name).value)
+            for name in type(chip.topology).model_fields
+        },
+        "cores": _cores(image, chosen),
+        "energy": energy_plain(deployment.costs, chosen, static_of(chip)),
+        "neurobench": neurobench(image, runs.emulator, deployment.pieces),
+        "losses": [dict(loss) for loss in program.losses],
+        "populations": _populations(deployment),
+        "backends": _backends(runs),
+        "rasters": _rasters(deployment),
+        "budget": None,
+        "files": {},
+        "command": deployment.command,
+    }
+
+
+def _parity(deployment: Deployment) -> dict[str, Any]:
+    image, data, runs = deployment.image, deployment.data, deployment.runs
+    against_reference = compare(runs.reference, runs.emulator)
+    explanation = explain(deployment.clocked, image, data, against_reference)
+    plain = against_reference.to_dict()
+    if explanation is not None:
+        plain["first_difference"]["cause"] = ", ".join(explanation["causes"])
+    return {
+        "emulator_vs_reference": plain | {"explanation": explanation},
+        "lava_vs_emulator": None
+        if runs.lava is None
+        else _bits_of_first(image, data, runs.lava).to_dict(),
+        "wording": _wording(runs.lava),
+    }
+
+
+def _wording(lava: Traces | None) -> str:
+    """Say what equality means here: less where neurons ran in a process of ours."""
+    ours = [] if lava is None else [name for name in lava.extra["own_processes"] if "Lif" in name]
+    if not ours:
+        return WORDING
+    return WORDING.replace("(software)", f"(software), with {', '.join(ours)} of ours in it")
+
+
+def _accuracy(deployment: Deployment) -> dict[str, Any]:
+    runs, labels = deployment.runs, deployment.labels
+
+    def of(traces: Traces | None, few: int | None = None) -> float | None:
+        if traces is None or labels is None:
+            return None
+        return accuracy(traces, labels[:few], deployment.decode, deployment.pieces)
+
+    lava_samples = 0 if runs.lava is None else runs.lava.samples * deployment.pieces
+    return {
+        "reference": of(runs.reference),
+        "emulator": of(runs.emulator),
+        "lava": of(runs.lava, lava_samples),
+        "lava_samples": lava_samples,
+        "emulator_on_lava_samples": of(runs.emulator, lava_samples) if lava_samples else None,
+    }
+
+
+def _bits_of_first(image: Image, data: Data, lava: Traces) -> Parity:
+    """Compare every u, v and spike of the samples that Lava ran."""
+    emulator = backends.find("emulator")
+    few = data.first(lava.samples)
+    probe = [f"{name}.{variable}" for name in image.program.neurons for variable in ("u", "v")]
+    return compare_bits(emulator.run(image, few.inputs, probe=probe), lava)
+
+
+def _notes(deployment: Deployment) -> list[str]:
+    runs = deployment.runs
+    state = (
+        "samples are streamed: the state is carried over and no reset is charged"
+        if deployment.streamed
+        else "the state is reset between samples and one reset of the chip is charged for each"
+    )
+    return [state, *runs.emulator.notes, *(runs.lava.notes if runs.lava else ())]
+
+
+def _limits(chip: Chip) -> dict[str, int]:
+    per_core = ("compartments", "in_axons", "out_axons", "synaptic_memory_bits")
+    limits = {f"{name}_per_core": getattr(chip.limits, f"{name}_per_core") for name in per_core}
+    return {"cores": chip.cores} | {name: int(figure.value) for name, figure in limits.items()}
+
+
+def _cores(image: Image, chosen: Cost) -> list[dict[str, Any]]:
+    joules = chosen.by("core")
+    return [
+        {
+            **vars(use),
+            "populations": {
+                part.population: int(part.neurons.size)
+                for part in image.slices
+                if part.core == use.core
+            },
+            "joules_per_sample": joules.get(use.core, 0.0),
+        }
+        for use in image.cores
+    ]
+
+
+def static_of(chip: Chip) -> str:
+    """Say what the dynamic figures leave out."""
+    static = chip.static_power
+    return (
+        f"Dynamic energy only. Static power is not added: {static.value:g} {static.unit} per chip "
+        f"({static.source}) times the run time, which is not modelled here."
+    )
+
+
+def energy_plain(costs: Mapping[str, Cost], chosen: Cost, static: str = "") -> dict[str, Any]:
+    """Return costs as plain values: the chosen column's ledger, the others' sums beside it."""
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in chosen.ledger:
+        line = lines.setdefault(
+            (entry.population, entry.kind),
+            {
+                "population": entry.population,
+                "kind": entry.kind,
+                "events_per_sample": 0.0,
+                "joules_per_event": entry.joules_per_event,
+                "joules_per_sample": 0.0,
+                "source": entry.source,
+                "basis": entry.basis,
+            },
+        )
+        line["events_per_sample"] += entry.events_per_sample
+        line["joules_per_sample"] += entry.joules
+    sources = {entry.source for cost in costs.values() for entry in cost.ledger}
+    return {
+        **chosen.summary(),
+        "by_population": chosen.by("population"),
+        "ledger": list(lines.values()),
+        "columns": {name: each.summary() for name, each in costs.items()},
+        "static": static,
+        "sources": sorted(sources | {each.uncertainty.source for each in costs.values()}),
+    }
+
+
+def _populations(deployment: Deployment) -> list[dict[str, Any]]:
+    image, runs = deployment.image, deployment.runs
+    rows = []
+    for name in image.program.neurons:
+        pop = image.program.populations[name]
+        cell = pop.cell
+        per_sample: dict[str, float | None] = {"reference": None, "emulator": None, "lava": None}
+        for traces in (runs.reference, runs.emulator, runs.lava):
+            if traces is not None and name in traces.spikes:
+                per_sample[traces.source] = (
+                    traces.spikes[name].total / traces.samples / deployment.pieces
+                )
+        rows.append(
+            {
+                "name": name,
+                "kind": pop.kind,
+                "shape": list(pop.shape),
+                "neurons": pop.size,
+                "lag": image.program.lags[name],
+                "reset": cell.reset if cell is not None else "",
+                "spikes_per_sample": per_sample,
+            }
+        )
+    return rows
+
+
+def _backends(runs: Runs) -> dict[str, Any]:
+    lava: dict[str, Any] = {"ran": False, "why": runs.why}
+    if runs.lava is not None:
+        lava = {"ran": True, "seconds": runs.lava.seconds} | {
+            {"lava_version": "version"}.get(key, key): value
+            for key, value in runs.lava.extra.items()
+        }
+    return {
+        "reference": {"seconds": runs.reference.seconds},
+        "emulator": {"seconds": runs.emulator.seconds},
+        "lava": lava,
+    }
+
+
+def _rasters(deployment: Deployment, most: int = 4000) -> list[dict[str, Any]]:
+    """Return the first sample's spikes on every target, on each target's own time axis."""
+    image, runs = deployment.image, deployment.runs
+    rasters = []
+    label = None if deployment.labels is None else int(deployment.labels[0])
+    for name in image.program.neurons:
+        pop = image.program.populations[name]
+        if pop.kind == "constant" or pop.cell is None or not pop.cell.spiking:
+            continue
+        sides = {
+            traces.source: _first_sample(traces, name, most)
+            for traces in (runs.reference, runs.emulator, runs.lava)
+            if traces is not None
+        }
+        rasters.append(
+            {
+                "population": name,
+                "neurons": pop.size,
+                "steps": runs.emulator.steps,
+                "sample": 0,
+                "label": label,
+                "lag": image.program.lags[name],
+                "reference": sides.get("reference"),
+                "emulator": sides.get("emulator"),
+                "lava": sides.get("lava"),
+            }
+        )
+    return rasters
+
+
+def _first_sample(traces: Traces, name: str, most: int) -> dict[str, list[int]]:
+    events = traces.spikes[name]
+    chosen = (events.sample == 0).nonzero()[0][:most]
+    return {"step": events.step[chosen].tolist(), "neuron": events.neuron[chosen].tolist()}
