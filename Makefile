@@ -2,7 +2,7 @@
 # The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs constraints links clean dev lava
+.PHONY: help demo test lint fuzz bench docs constraints links clean dev lava
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -21,6 +21,9 @@ lint: dev ## style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
+
+fuzz: dev ## property tests on examples that no run has tried before
+	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -m "not slow" -q -k "random or any or property" hw_tests/unit hw_tests/contract
 
 bench: dev ## measure the emulator
 	@.venv/bin/python hw_tests/bench/bench_emulator.py

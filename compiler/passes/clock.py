@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -87,27 +88,18 @@ def in_order(clocked: Clocked) -> Clocked:
     Raises:
         GraphError: a loop of projections without delay.
     """
-    waiting = dict.fromkeys(clocked.populations, 0)
-    followers: dict[str, list[str]] = {name: [] for name in waiting}
+    before: dict[str, list[str]] = {name: [] for name in clocked.populations}
     for projection in clocked.projections:
         if projection.delay == 0:
-            waiting[projection.post] += 1
-            followers[projection.pre].append(projection.post)
-    ready = [name for name, count in waiting.items() if count == 0][::-1]
-    order: list[str] = []
-    while ready:
-        order.append(ready.pop())
-        for follower in followers[order[-1]]:
-            waiting[follower] -= 1
-            if waiting[follower] == 0:
-                ready.append(follower)
-    if len(order) < len(waiting):
-        loop = [name for name, count in waiting.items() if count > 0]
+            before[projection.post].append(projection.pre)
+    try:
+        order = list(TopologicalSorter(before).static_order())
+    except CycleError as error:
         raise GraphError(
-            f"{', '.join(loop[:6])} act on each other within one step",
+            f"{', '.join(error.args[1][:-1])} act on each other within one step",
             "every loop needs a delay somewhere",
             "use --set recurrent_lag=1, or say which layer is late with feedforward_lag",
-        )
+        ) from None
     return replace(clocked, populations={name: clocked.populations[name] for name in order})
 
 

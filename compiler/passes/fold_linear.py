@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -98,28 +99,18 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
 
 def _stateless_in_order(net: Network) -> list[str]:
     """Return the stateless nodes so that each stands after those it reads."""
-    waiting = {name: 0 for name in net.nodes if isinstance(net.nodes[name], STATELESS)}
-    followers: dict[str, list[str]] = {name: [] for name in waiting}
+    before: dict[str, list[str]] = {name: [] for name in net.of_type(*STATELESS)}
     for source, target in net.edges:
-        if source in waiting and target in waiting:
-            waiting[target] += 1
-            followers[source].append(target)
-    ready = [name for name, count in waiting.items() if count == 0]
-    order = []
-    while ready:
-        order.append(ready.pop())
-        for follower in followers[order[-1]]:
-            waiting[follower] -= 1
-            if waiting[follower] == 0:
-                ready.append(follower)
-    if len(order) < len(waiting):
-        loop = sorted(name for name, count in waiting.items() if count > 0)
+        if source in before and target in before:
+            before[target].append(source)
+    try:
+        return list(TopologicalSorter(before).static_order())
+    except CycleError as error:
         raise GraphError(
-            f"the nodes {', '.join(loop[:6])} form a loop without state",
+            f"the nodes {', '.join(error.args[1][:-1])} form a loop without state",
             "such a loop has no first value",
             "put a neuron into the loop",
-        )
-    return order
+        ) from None
 
 
 def _fold(

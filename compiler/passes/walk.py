@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from spikeport.compiler.network import is_neuron
@@ -46,29 +47,14 @@ def stateless_loop(nodes: Mapping[str, Any], edges: Edges) -> list[str]:
     """Return the nodes of one loop that has no neuron in it, in order; [] where there is none.
 
     >>> stateless_loop({"a": 0, "b": 0, "c": 0}, (("a", "b"), ("b", "c"), ("c", "b")))
-    ['c', 'b']
+    ['b', 'c']
     """
-    stateless = [name for name, node in nodes.items() if not is_neuron(node)]
-    inside = set(stateless)
-    between = tuple((a, b) for a, b in edges if a in inside and b in inside)
-    sources, targets = sources_and_targets(stateless, between)
-    missing = {name: len(sources[name]) for name in stateless}
-    ready = deque(name for name in stateless if not missing[name])
-    while ready:
-        name = ready.popleft()
-        del missing[name]
-        for target in targets[name]:
-            missing[target] -= 1
-            if not missing[target]:
-                ready.append(target)
-    if not missing:
-        return []
-    # Every node that is left has a source that is left: going back must meet itself.
-    path = [next(iter(missing))]
-    seen = {path[0]: 0}
-    while True:
-        back = next(source for source in sources[path[-1]] if source in missing)
-        if back in seen:
-            return path[seen[back] :][::-1]
-        seen[back] = len(path)
-        path.append(back)
+    before: dict[str, list[str]] = {name: [] for name, node in nodes.items() if not is_neuron(node)}
+    for source, target in edges:
+        if source in before and target in before:
+            before[target].append(source)
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        return list(error.args[1][:-1])
+    return []

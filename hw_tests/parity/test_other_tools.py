@@ -71,7 +71,7 @@ def test_no_cell_differs_from_the_tool(cases, name):
     [
         ("snntorch_ff_lif_zero", "reset=subtract"),
         ("snntorch_ff_cuba_zero", "integration=exact"),
-        ("norse_ff_lifbox", "tau_unit=seconds"),
+        ("norse_ff_lifbox", "integration=exact"),
         ("norse_ff_lifcell_cuba", "input_gain=per_equation"),
         ("rockpool_ff_cuba", "current_order=decay_add_v"),
         ("sinabs_conv_iaf_multispike", "spike=binary"),

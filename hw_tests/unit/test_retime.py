@@ -128,7 +128,9 @@ def assert_only_later(model: Clocked, chip: Clocked, x: Any) -> int:
     for name, key in zip(model.neurons, probe, strict=True):
         shift = model.populations[name].cell.v_reset - chip.populations[name].cell.v_reset
         first = chip.lags[name]
-        assert np.array_equal(ideal.probes[key] - shift, late.probe_window(key)), key
+        wanted, found = ideal.probes[key] - shift, late.probe_window(key)
+        # Equal to the last bit while v stays small; a readout in a loop can grow without end.
+        assert np.allclose(wanted, found, rtol=1e-12, atol=1e-12), key
         start = model.populations[name].cell.v_initial - shift
         assert (late.probes[key][:, :first] == start).all(), f"{key} moves before its first step"
     return sum(ideal.spikes[n].total for n in model.neurons if n in ideal.spikes)
