@@ -21,7 +21,8 @@ from spikeport.compiler.passes.normalise import (
 )
 from spikeport.compiler.passes.retime import retime
 from spikeport.compiler.place.place import place
-from spikeport.compiler.quantize.loihi import Peaks, quantize
+from spikeport.compiler.quantize.loihi import quantize
+from spikeport.compiler.quantize.scale import Peaks
 
 DEFAULT_PASSES = (
     flatten_graphs,  # nested graphs have names of their own, everything after sees one level

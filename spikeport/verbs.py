@@ -26,7 +26,7 @@ from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.program import Program
-from spikeport.compiler.quantize.loihi import Peaks
+from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data, read_inputs

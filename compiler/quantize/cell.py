@@ -1,0 +1,145 @@
+"""Registers of a population: decays, thresholds, biases, levels of v."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler import fixed
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Membrane, Population
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.program import Cell
+from spikeport.compiler.quantize.decay import quantize_decay
+
+NO_SPIKE = 131072  # mantissa << 6 is 2**23, above the largest v
+
+
+def integer_cell(
+    name: str, pop: Population, scale: float, chip: Chip, losses: list[dict[str, Any]]
+) -> Cell:
+    """Return the integer parameters of a population; adds what they lost to `losses`."""
+    cell = pop.cell
+    full = scale * (1 << fixed.WEIGHT_SHIFT)
+    field = quantize_decay(1.0 - cell.keep_v, name, "v", chip)
+    decay_v = np.minimum(field, 4095).astype(np.int32)  # forgets all but 1/4096 at most
+    losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v))
+    decay_u = np.full(pop.size, 4095, np.int32)
+    if cell.has_current:
+        field = quantize_decay(1.0 - cell.keep_u, name, "u", chip)
+        losses.append(_decay_loss(name, "decay_u", field, cell.keep_u))
+        decay_u = field - 1  # the chip adds 1
+    mantissa, exponent = _bias(cell.drive_v * full, chip)
+    if cell.drive_v.any():
+        losses.append(_bias_loss(name, mantissa, exponent, cell.drive_v, full))
+    initial = np.clip(np.rint(cell.v_initial * full), -(1 << 23) + 1, (1 << 23) - 1)
+    floor = np.maximum(np.nan_to_num(cell.v_min * full, neginf=-(2.0**23)), -(2.0**23) + 1)
+    threshold = np.full(pop.size, NO_SPIKE, np.int32)
+    if cell.spiking:
+        threshold = _threshold(cell, scale, chip, losses, name)
+    return neutral_cell(
+        pop.size,
+        decay_u=decay_u.astype(np.int32),
+        decay_v=decay_v,
+        v_threshold=threshold,
+        bias_mantissa=mantissa,
+        bias_exponent=exponent,
+        v_initial=initial.astype(np.int32),
+        v_min=np.rint(floor).astype(np.int32),
+        refractory_steps=(cell.refractory_steps + 1).astype(np.int32),
+        reset=cell.reset,
+        start_step=pop.start_step,
+        spiking=cell.spiking,
+    )
+
+
+def always_spiking() -> Cell:
+    """Return the bias neuron: v = 1 > 0 in every step."""
+    return neutral_cell(1, bias_mantissa=np.ones(1, np.int32))
+
+
+def neutral_cell(size: int, **given: Any) -> Cell:
+    """Return a Cell whose registers do nothing, but for those that are given."""
+    zeros = np.zeros(size, np.int32)
+    neutral: dict[str, Any] = {
+        "decay_u": np.full(size, 4095, np.int32),
+        "decay_v": zeros,
+        "v_threshold": zeros,
+        "bias_mantissa": zeros,
+        "bias_exponent": zeros,
+        "v_reset": zeros,
+        "v_initial": zeros,
+        "v_min": np.full(size, -(fixed.STATE_LIMIT - 1), np.int32),
+        "refractory_steps": np.ones(size, np.int32),
+    }
+    return Cell(**{**neutral, **given})
+
+
+def _threshold(
+    cell: Membrane, scale: float, chip: Chip, losses: list[dict[str, Any]], name: str
+) -> Array:
+    """Return threshold mantissas.
+
+    The chip's condition is strict. `>=` on whole multiples of 64 (an integrator without decay)
+    is `>` one mantissa lower, exactly; with decay the tie is finer than the mantissa.
+    """
+    mantissa = np.rint(cell.v_threshold * scale)
+    if cell.threshold == "greater_equal" and not cell.has_current and (cell.keep_v == 1.0).all():
+        mantissa = np.ceil(cell.v_threshold * scale - 1e-9) - 1
+    limit = chip.limits.threshold_mantissa
+    mantissa = np.clip(mantissa, limit.low, limit.high).astype(np.int32)
+    error = mantissa / scale - cell.v_threshold
+    size = float(np.abs(cell.v_threshold).max(initial=0.0))
+    losses.append(
+        {
+            "object": name,
+            "what": "threshold",
+            "bits": 17,
+            "exponent": None,
+            "error_rms": float(np.sqrt(np.mean(error**2))),
+            "error_max": float(np.abs(error).max(initial=0.0)),
+            "relative": float(np.abs(error).max(initial=0.0)) / size if size else 0.0,
+            "detail": f"mantissa {mantissa.min()} to {mantissa.max()}",
+        }
+    )
+    return mantissa
+
+
+def _decay_loss(name: str, what: str, field: Array, keep: Array) -> dict[str, Any]:
+    error = (4096 - field) / 4096 - keep
+    return {
+        "object": name,
+        "what": what,
+        "bits": 12,
+        "exponent": None,
+        "error_rms": float(np.sqrt(np.mean(error**2))),
+        "error_max": float(np.abs(error).max(initial=0.0)),
+        "relative": float((np.abs(error) / np.maximum(1 - keep, 2.0**-12)).max(initial=0.0)),
+        "detail": f"field {field.min()} to {field.max()}",
+    }
+
+
+def _bias(drive: Array, chip: Chip) -> tuple[Array, Array]:
+    """Return bias mantissas and their common exponent for what v gains per step."""
+    top = chip.limits.bias_mantissa.high
+    largest = float(np.abs(drive).max(initial=0.0))
+    exponent = max(0, int(np.ceil(np.log2(largest / top) - 1e-9))) if largest > 0 else 0
+    mantissa = np.rint(drive / (1 << exponent)).astype(np.int32)
+    return mantissa, np.full(drive.size, exponent, np.int32)
+
+
+def _bias_loss(
+    name: str, mantissa: Array, exponent: Array, drive: Array, full: float
+) -> dict[str, Any]:
+    error = mantissa * 2.0**exponent / full - drive
+    return {
+        "object": name,
+        "what": "bias",
+        "bits": 13,
+        "exponent": int(exponent.max(initial=0)),
+        "error_rms": float(np.sqrt(np.mean(error**2))),
+        "error_max": float(np.abs(error).max(initial=0.0)),
+        "relative": float(np.abs(error).max(initial=0.0) / np.abs(drive).max(initial=1e-300)),
+        "detail": "register on v",
+    }

@@ -1,0 +1,102 @@
+"""The scale of a population: weight units per float unit of v.
+
+It is the largest for which thresholds fit their bits, exponents fit, and u and v stay inside
+their bits; among nearby ones that use the eight bits of some projection fully, the one with the
+smallest weight error is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler import fixed
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Membrane
+from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.quantize.weights import FULL, largest_of, mantissas, sign_mode, values_of
+
+HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Largest magnitudes seen in calibration, in the float network's units.
+
+    Attributes:
+        u: of what v sees of the current, times its gain.
+        v: before a reset.
+        drive: of what the host adds to v per step.
+    """
+
+    u: float
+    v: float
+    drive: float = 0.0
+
+
+def choose_scale(
+    name: str, cell: Membrane, folded: list[Any], peak: Peaks, headroom: float, chip: Chip
+) -> float:
+    """Return weight units per float unit of v."""
+    theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
+    largest_state = (fixed.STATE_LIMIT - 1) / (1 << fixed.WEIGHT_SHIFT)
+    limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
+    limits += [largest_state / value for value in (largest_of(cell.v_initial),) if value > 0]
+    if theta.size and theta.max() > 0:
+        limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
+    spread = [largest_of(matrix) for matrix in folded if largest_of(matrix) > 0]
+    top = 1 << chip.limits.weight_exponent.high
+    limits += [254 * top / value for value in spread]
+    drives = (HEADROOM * peak.drive, largest_of(cell.drive_v))
+    biggest = chip.limits.bias_mantissa.high << chip.limits.bias_exponent.high
+    limits += [biggest / (value * (1 << fixed.WEIGHT_SHIFT)) for value in drives if value > 0]
+    if not limits:
+        return 1.0
+    best = min(limits)
+    if theta.size and theta.max() > 0 and theta.max() * best < 1:
+        raise LoweringError(
+            f"the threshold of {name!r} is less than one step of its weights",
+            f"weights up to {max(spread, default=0):g} against a threshold of {theta.max():g}",
+            "scale the weights down or the threshold up",
+        )
+    candidates = [best]
+    for matrix in folded:
+        size = largest_of(matrix)
+        full = FULL[sign_mode(matrix)]
+        candidates += [full * 2.0**e / size for e in range(-8, 8) if size > 0]
+    near = [value for value in candidates if best / 4 < value <= best]
+    return min(near, key=lambda value: (_error(folded, value), -value))
+
+
+def _error(folded: list[Any], scale: float) -> float:
+    """Return the summed squared rounding error of all weights at a scale, in float units."""
+    total = 0.0
+    for matrix in folded:
+        values = values_of(matrix)[:200_000]
+        if values.size:
+            mantissa, exponent = mantissas(values, scale, sign_mode(matrix))
+            total += float(np.sum((mantissa * 2.0**exponent / scale - values) ** 2))
+    return total
+
+
+def bound_of_weights(cell: Membrane, folded: list[Any]) -> Peaks:
+    """Return what u and v can reach at most, from the weights alone (v at most 64 thresholds).
+
+    What rounding may add counts: decays lose a whole number of 4096ths, and a weight grows by
+    half a step, at most 1/127 of the largest.
+    """
+    total: Array = np.zeros(cell.keep_v.size)
+    for matrix in folded:
+        total = total + np.asarray(np.abs(matrix).sum(axis=1)).ravel()
+        total = total + np.asarray((matrix != 0).sum(axis=1)).ravel() * largest_of(matrix) / 127
+    lost_u, lost_v = (
+        np.maximum(np.rint((1.0 - keep) * 4096), 1.0) / 4096 for keep in (cell.keep_u, cell.keep_v)
+    )
+    u = total / lost_u
+    rise = u + np.abs(cell.drive_v)
+    theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), rise)
+    v = np.minimum(rise / lost_v, 64 * np.maximum(theta, rise))
+    return Peaks(float(u.max(initial=0.0)), float(np.maximum(v, theta + rise).max(initial=0.0)))

@@ -1,0 +1,106 @@
+"""Weights: floats times a scale to 8-bit mantissas with one exponent per projection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler import fixed
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Projection
+from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.network import Convolution
+from spikeport.compiler.program import Synapses
+
+FULL = {"mixed": 254, "excitatory": 255, "inhibitory": 255}  # largest mantissa
+
+
+def integer_synapses(
+    projection: Projection, matrix: Any, gain: Array, scale: float, chip: Chip
+) -> tuple[Synapses, dict[str, Any]]:
+    """Return the integer weights of a projection, and what they lost."""
+    mode = sign_mode(matrix)
+    values = values_of(matrix)
+    mantissa, exponent = mantissas(values, scale, mode)
+    if exponent > chip.limits.weight_exponent.high:
+        raise LoweringError(
+            f"{projection.name!r} needs the weight exponent {exponent}",
+            f"{chip.name} has {chip.limits.weight_exponent.low} to "
+            f"{chip.limits.weight_exponent.high}",
+            "bring the weights that end in one population closer together in size",
+        )
+    mantissa = mantissa.astype(np.int32)
+    if sp.issparse(matrix):
+        whole = sp.csr_matrix((mantissa, matrix.indices, matrix.indptr), shape=matrix.shape)
+        whole = whole.copy()
+        whole.eliminate_zeros()
+        whole.sort_indices()
+    else:
+        whole = mantissa.reshape(matrix.shape)
+    error = mantissa * 2.0**exponent / scale - values
+    rms = float(np.sqrt(np.mean(values**2))) if values.size else 0.0
+    error_rms = float(np.sqrt(np.mean(error**2))) if values.size else 0.0
+    lost = {
+        "object": projection.name,
+        "what": "weights",
+        "bits": 8,
+        "exponent": exponent,
+        "error_rms": error_rms,
+        "error_max": float(np.abs(error).max(initial=0.0)),
+        "relative": error_rms / rms if rms > 0 else 0.0,
+        "detail": f"{mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero",
+    }
+    conv = _integer_conv(projection.conv, gain, scale, mode, exponent)
+    made = Synapses(
+        projection.name, projection.pre, projection.post, whole, exponent, mode, 8,
+        projection.delay, conv,
+    )  # fmt: skip
+    return made, lost
+
+
+def mantissas(values: Array, scale: float, sign_mode: str) -> tuple[Array, int]:
+    """Return 8-bit mantissas and their common exponent >= 0 for weights * scale."""
+    full = FULL[sign_mode]
+    largest = float(np.abs(values).max(initial=0.0)) * scale
+    exponent = max(0, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
+    step = 2 if sign_mode == "mixed" else 1
+    mantissa = np.rint(values * scale / (step << exponent)).astype(np.int64) * step
+    return np.clip(mantissa, -256 if step == 2 else -255, full), exponent
+
+
+def _integer_conv(
+    conv: Convolution | None, gain: Array, scale: float, mode: str, exponent: int
+) -> Convolution | None:
+    """Return the same convolution with an integer kernel, where all neurons share one gain."""
+    if conv is None or np.ptp(gain) != 0:
+        return None
+    step = 2 if mode == "mixed" else 1
+    full = FULL[mode]
+    kernel = np.rint(conv.kernel * gain[0] * scale / (step << exponent)).astype(np.int32) * step
+    return replace(conv, kernel=np.clip(kernel, -256 if step == 2 else -255, full))
+
+
+def scaled_rows(matrix: Any, gain: Array) -> Any:
+    """Return a dense or CSR matrix with its rows times `gain`, (post,)."""
+    if sp.issparse(matrix):
+        return sp.csr_matrix(sp.diags(gain) @ matrix)
+    return matrix * gain[:, None]
+
+
+def values_of(matrix: Any) -> Array:
+    """Return the stored values of a dense or CSR matrix, flat."""
+    return np.asarray(matrix.data if sp.issparse(matrix) else matrix.ravel())
+
+
+def largest_of(matrix: Any) -> float:
+    """Return the largest magnitude in a matrix, 0 for an empty one."""
+    return float(np.abs(values_of(matrix)).max(initial=0.0))
+
+
+def sign_mode(matrix: Any) -> str:
+    """Return `mixed`, `excitatory` or `inhibitory`, whichever describes the weights."""
+    return fixed.sign_mode_of(values_of(matrix))
