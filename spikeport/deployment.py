@@ -10,6 +10,7 @@ from typing import Any
 
 from spikeport import backends
 from spikeport.budget import judge, parse_budget, read_baseline
+from spikeport.calibration import Watch
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
@@ -24,7 +25,7 @@ from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data
 from spikeport.files import check_folder
 from spikeport.result import Deployment, Runs, plain_result
-from spikeport.verbs import Watch, load, said
+from spikeport.verbs import load, said
 
 LAVA_SAMPLES = 20
 LAVA_NEURONS = 200_000  # neurons times samples that one Lava run takes by default

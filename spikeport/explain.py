@@ -9,7 +9,7 @@ their sum, or the rounding of the state toward zero in every step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,108 +45,107 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     name = first.population
     neuron = int(np.ravel_multi_index(first.neuron, retimed.populations[name].shape))
     step = first.step + retimed.lags[name]
-    skewed = int(ideal.spikes[name].dense()[0, step, neuron]) != int(first.expected)
-    sent = {pre: events.dense()[0] for pre, events in ideal.spikes.items()}
-    story = _Neuron(retimed, image.program, name, neuron, sent)
-    spikes, trained = story.run(step)
+    sent = {pre: ideal.spikes[pre].dense()[0] for pre in retimed.populations if pre in ideal.spikes}
+    skewed = int(sent[name][step, neuron]) != int(first.expected)
+    story = _story(retimed, image.program, name, neuron, sent)
+    cell = story.cell
+    decays, threshold = _with_decays(story, cell), _with_threshold(story, cell)
+    spikes, trained = _run(story, cell, story.exact, step)
     alone = {
-        "weight rounding": story.run(step, weights=True),
-        "decay rounding": story.run(step, decays=True),
-        "threshold rounding": story.run(step, threshold=True),
+        "weight rounding": _run(story, cell, story.rounded, step),
+        "decay rounding": _run(story, decays, story.exact, step),
+        "threshold rounding": _run(story, threshold, story.exact, step),
     }
-    together, rounded = story.run(step, weights=True, decays=True, threshold=True)
+    everything = _with_threshold(story, decays)
+    together, rounded = _run(story, everything, story.rounded, step)
     causes = [cause for cause, (other, _) in alone.items() if other != spikes]
     if skewed:
         causes = ["the edge that --allow-skew delays"]
-    if not causes:
-        causes = (
-            ["all roundings together"]
-            if together != spikes
-            else ["the state, rounded toward zero in every step, or a different input"]
-        )
+    elif not causes and together != spikes:
+        causes = ["all roundings together"]
+    elif not causes:
+        causes = ["the state, rounded toward zero in every step, or a different input"]
+    theta = float(cell.v_threshold[0])
     return {
         "causes": causes,
         "v_reference": trained,
         "v_chip": rounded,
-        "v_threshold": story.threshold,
+        "v_threshold": theta,
         "text": (
-            f"{first} (emulator). v was {trained:.6g} against a threshold of "
-            f"{story.threshold:.6g} in the reference, {rounded:.6g} with the chip's rounding; "
-            f"cause: {', '.join(causes)}"
+            f"{first} (emulator). v was {trained:.6g} against a threshold of {theta:.6g} in the "
+            f"reference, {rounded:.6g} with the chip's rounding; cause: {', '.join(causes)}"
         ),
     }
 
 
-class _Neuron:
-    """One neuron with what arrives at it, ready to be stepped with some roundings."""
-
-    def __init__(
-        self,
-        retimed: Clocked,
-        program: Program,
-        name: str,
-        neuron: int,
-        sent: Mapping[str, Array],
-    ) -> None:
-        self.cell = _only(retimed.populations[name].cell, neuron)
-        self.start = retimed.populations[name].start_step
-        self.integer = program.populations[name].cell
-        self.neuron = neuron
-        self.scale = float(program.populations[name].scale[neuron])
-        self.exact: list[tuple[Array, Array, int]] = []
-        self.rounded: list[tuple[Array, Array, int]] = []
-        gain = float((self.cell.gain_u * self.cell.gain_v)[0])
-        integers = {each.name: each for each in program.into(name)}
-        for projection in retimed.into(name):
-            spikes = sent[projection.pre]
-            row = _row(projection.matrix, neuron)
-            self.exact.append((row, spikes, projection.delay))
-            synapses = integers[projection.name]
-            units = _row(synapses.mantissa, neuron) * 2.0**synapses.exponent
-            weight = units * (1 << fixed.WEIGHT_SHIFT) / self.scale / gain
-            self.rounded.append((weight, spikes, projection.delay))
-
-    @property
-    def threshold(self) -> float:
-        """As trained, in the network's units."""
-        return float(self.cell.v_threshold[0])
-
-    def run(
-        self, step: int, weights: bool = False, decays: bool = False, threshold: bool = False
-    ) -> tuple[int, float]:
-        """Return (spikes in `step`, v in it before a reset)."""
-        cell = self._with(decays, threshold)
-        incoming = self.rounded if weights else self.exact
-        state = membrane.start(cell, 1)
-        spikes, before = 0, float(cell.v_initial[0])
-        for t in range(self.start, step + 1):
-            received = sum(
-                float(row @ sent[t - delay]) for row, sent, delay in incoming if t >= delay
-            )
-            v = state["v"].copy()
-            spikes = int(membrane.step(cell, state, np.full((1, 1), received))[0, 0])
-            seen = state["u"]
-            before = float((cell.keep_v * v + cell.gain_v * seen + cell.drive_v)[0, 0])
-        return spikes, before
-
-    def _with(self, decays: bool, threshold: bool) -> Membrane:
-        cell, integer = self.cell, self.integer
-        if integer is None:
-            return cell
-        if decays:
-            keep_u, keep_v = _keeps(integer, self.neuron)
-            cell = replace(cell, keep_v=keep_v, keep_u=keep_u if cell.has_current else cell.keep_u)
-        if threshold:
-            level = float(integer.v_threshold[self.neuron]) * (1 << fixed.WEIGHT_SHIFT)
-            cell = replace(cell, v_threshold=np.array([level / self.scale]))
-        return cell
+Incoming = tuple[tuple[Array, Array, int], ...]  # weights, spikes (steps, pre), delay
 
 
-def _keeps(integer: Cell, neuron: int) -> tuple[Array, Array]:
-    return (
-        np.array([(4095 - int(integer.decay_u[neuron])) / 4096]),
-        np.array([(4096 - int(integer.decay_v[neuron])) / 4096]),
-    )
+@dataclass(frozen=True, eq=False)
+class _Story:
+    """One neuron and what arrives at it.
+
+    Attributes:
+        cell: its parameters as trained; `integer` those on the chip, of its whole population.
+        neuron: its number; `scale` from v in floats to v in integers.
+        start: first step in which it moves.
+        exact, rounded: what arrives, with weights as trained and as on the chip.
+    """
+
+    cell: Membrane
+    integer: Cell
+    neuron: int
+    scale: float
+    start: int
+    exact: Incoming
+    rounded: Incoming
+
+
+def _story(
+    retimed: Clocked, program: Program, name: str, neuron: int, sent: Mapping[str, Array]
+) -> _Story:
+    """Return the story of one neuron of a retimed network."""
+    population, lowered = retimed.populations[name], program.populations[name]
+    cell = _only(population.cell, neuron)
+    scale = float(lowered.scale[neuron])
+    gain = float((cell.gain_u * cell.gain_v)[0])
+    integers = {each.name: each for each in program.into(name)}
+    exact, rounded = [], []
+    for projection in retimed.into(name):
+        synapses = integers[projection.name]
+        full = _row(synapses.mantissa, neuron) * 2.0 ** (synapses.exponent + fixed.WEIGHT_SHIFT)
+        came = (sent[projection.pre], projection.delay)
+        exact.append((_row(projection.matrix, neuron), *came))
+        rounded.append((full / scale / gain, *came))
+    if lowered.cell is None:
+        raise TypeError(f"{name!r} has no state on the chip")
+    start = population.start_step
+    return _Story(cell, lowered.cell, neuron, scale, start, tuple(exact), tuple(rounded))
+
+
+def _run(story: _Story, cell: Membrane, incoming: Incoming, step: int) -> tuple[int, float]:
+    """Step the neuron alone; return (spikes in `step`, v in it before a reset)."""
+    state = membrane.start(cell, 1)
+    spikes, before = 0, float(cell.v_initial[0])
+    for t in range(story.start, step + 1):
+        received = sum(float(row @ sent[t - delay]) for row, sent, delay in incoming if t >= delay)
+        v = state["v"].copy()
+        spikes = int(membrane.step(cell, state, np.full((1, 1), received))[0, 0])
+        before = float((cell.keep_v * v + cell.gain_v * state["u"] + cell.drive_v)[0, 0])
+    return spikes, before
+
+
+def _with_decays(story: _Story, cell: Membrane) -> Membrane:
+    """Return the parameters with the chip's decays."""
+    keep_u = np.array([(4095 - int(story.integer.decay_u[story.neuron])) / 4096])
+    keep_v = np.array([(4096 - int(story.integer.decay_v[story.neuron])) / 4096])
+    return replace(cell, keep_v=keep_v, keep_u=keep_u if cell.has_current else cell.keep_u)
+
+
+def _with_threshold(story: _Story, cell: Membrane) -> Membrane:
+    """Return the parameters with the chip's threshold."""
+    mantissa = float(story.integer.v_threshold[story.neuron])
+    return replace(cell, v_threshold=np.array([mantissa * (1 << fixed.WEIGHT_SHIFT) / story.scale]))
 
 
 def _only(cell: Membrane, neuron: int) -> Membrane:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import spikeport.models.neurons  # noqa: F401 - registers the neuron kinds
 from spikeport import backends
+from spikeport.calibration import calibrate
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import DataError, FitError, LoweringError
 from spikeport.compiler.image import Image
-from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.nir import read_network
 from spikeport.compiler.measure.energy import Cost
 from spikeport.compiler.measure.energy import cost as energy_cost
@@ -33,7 +31,6 @@ from spikeport.data import Data, read_data, read_inputs
 
 Noun = Network | Clocked | Program | Image
 Progress = Callable[[int, int], None]
-CALIBRATION_SAMPLES = 64
 
 
 def load(
@@ -106,45 +103,6 @@ def compile(
     data = calibration if isinstance(calibration, Data) else read_data(calibration, net, kind)
     peaks = calibrate(to_clocked(net), data)
     return compile_network(net, target, peaks, data.host(), allow_skew)
-
-
-class Watch:
-    """Collects the largest u and v of every population while the reference runs."""
-
-    def __init__(self) -> None:
-        self.largest: dict[tuple[str, str], float] = {}
-
-    def __call__(self, name: str, variables: Mapping[str, Array]) -> None:
-        """See one step of one population."""
-        for key in ("u", "v"):
-            value = variables[key]
-            now = max(float(value.max(initial=0.0)), -float(value.min(initial=0.0)))
-            self.largest[name, key] = max(self.largest.get((name, key), 0.0), now)
-
-    def peaks(self, clocked: Clocked, data: Data) -> dict[str, Peaks]:
-        """Return what was seen, per population.
-
-        v before a reset is at most the threshold and one step's current; that bound is used.
-        """
-        return {name: self._peaks(clocked, name, data) for name in clocked.neurons}
-
-    def _peaks(self, clocked: Clocked, name: str, data: Data) -> Peaks:
-        cell = clocked.populations[name].cell
-        u = self.largest.get((name, "u"), 0.0) * float(np.abs(cell.gain_v).max(initial=0.0))
-        theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-        level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
-        above = level + u + float(np.abs(cell.drive_v).max(initial=0.0))
-        v = max(self.largest.get((name, "v"), 0.0), above)
-        return Peaks(u, v, u if data.kind == "current" else 0.0)
-
-
-def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
-    """Return the largest u and v of every population over (at most 64 of) the samples."""
-    from spikeport.backends import reference
-
-    few, watch = data.first(CALIBRATION_SAMPLES), Watch()
-    reference.run(clocked, few.inputs, watch=watch)
-    return watch.peaks(clocked, few)
 
 
 def run(

@@ -55,4 +55,4 @@ def _longer(lost: float, bits: int) -> str:
     if lost <= 0:
         return "give it a time constant: no dt makes this one decay"
     times = 1.001 * 2.0 ** (-bits - 1) / lost
-    return f"use a dt at least {math.ceil(10 * times) / 10 + 0.1:.1f} times longer"
+    return f"use a dt at least {math.ceil(10 * times) / 10:.1f} times longer"
