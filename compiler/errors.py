@@ -14,6 +14,11 @@ def printable(text: object) -> str:
     return re.sub(r"[^\x20-\x7e\u00a0-\u2fff]|<(?=[A-Za-z/!?])", "?", str(text))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 step`, `2 steps`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class SpikeportError(Exception):
     """Base of all errors that are the user's to mend. Prints as `what: why` and a `fix:` line."""
 

@@ -80,9 +80,9 @@ def fold_linear(net: Network) -> Network:
 def _weights(
     nodes: dict[str, Any], last: str, target: str, terms: Mapping[str, Term], bias: Array
 ) -> list[tuple[str, str]]:
-    """Add one Weights per source; the bias goes with the first of them."""
+    """Add one Weights per source; the bias goes with the first that is not the target itself."""
     edges = []
-    for source, term in terms.items():
+    for source, term in sorted(terms.items(), key=lambda item: item[0] == target):
         name = _free(last if len(terms) == 1 else f"{last}:{source}", nodes)
         matrix = sp.identity(bias.size, format="csr") if term.matrix is None else term.matrix
         nodes[name] = Weights(matrix, bias.copy(), term.made_of or (last,), term.conv)

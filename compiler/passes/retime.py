@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikeport.compiler.clocked import Clocked, Population, Projection
-from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.errors import LoweringError, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +139,8 @@ def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> 
     if not allow:
         raise LoweringError(
             f"the loop {names} cannot be retimed",
-            f"it takes {sum(each.delay for each in loop)} steps in the reference, "
-            f"the chip needs {d_min * len(loop)}",
+            f"it takes {counted(sum(each.delay for each in loop), 'step')} in the reference, the "
+            f"chip needs {d_min * len(loop)}",
             f"retrain with {edge.pre} -> {edge.post} delayed by {missing} more, or add "
             "--allow-skew (then that edge is late and the result is not exact)",
         )
@@ -149,8 +149,8 @@ def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> 
         for each in clocked.projections
     )
     note = (
-        f"not exact (--allow-skew): {edge.pre} -> {edge.post} acts {missing} steps later than in "
-        f"the reference, because the loop {names} has more hops than steps"
+        f"not exact (--allow-skew): {edge.pre} -> {edge.post} acts {counted(missing, 'step')} "
+        f"later than in the reference, because the loop {names} has more hops than steps"
     )
     return replace(clocked, projections=projections), note
 

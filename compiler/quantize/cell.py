@@ -9,6 +9,7 @@ import numpy as np
 from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane, Population
+from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Cell
 from spikeport.compiler.quantize.decay import quantize_decay
@@ -88,6 +89,13 @@ def _threshold(
     if cell.threshold == "greater_equal" and not cell.has_current and (cell.keep_v == 1.0).all():
         mantissa = np.ceil(cell.v_threshold * scale - 1e-9) - 1
     limit = chip.limits.threshold_mantissa
+    if mantissa.min() < limit.low - 1:  # one below is `>= 0`, which is `> 0` but for the tie
+        raise LoweringError(
+            f"the threshold of {name!r} lies below its reset level",
+            f"neuron {int(mantissa.argmin())} would spike in every step, and the chip's thresholds "
+            "start at 0",
+            "correct v_threshold or v_reset",
+        )
     mantissa = np.clip(mantissa, limit.low, limit.high).astype(np.int32)
     error = mantissa / scale - cell.v_threshold
     size = float(np.abs(cell.v_threshold).max(initial=0.0))

@@ -367,7 +367,7 @@ def test_a_loop_of_two_populations_in_one_step_is_refused_and_the_advice_works()
     with pytest.raises(LoweringError) as caught:
         for_chip(short_loop(), LOIHI)
     assert str(caught.value).splitlines() == [
-        "the loop a -> b -> a cannot be retimed: it takes 1 steps in the reference, the chip "
+        "the loop a -> b -> a cannot be retimed: it takes 1 step in the reference, the chip "
         "needs 2",
         "  fix: retrain with b -> a delayed by 1 more, or add --allow-skew (then that edge is late "
         "and the result is not exact)",
@@ -388,7 +388,7 @@ def delayed(network: Clocked, name: str, steps: int) -> Clocked:
 def test_allow_skew_runs_the_network_whose_edge_is_late_and_says_so():
     skewed = for_chip(short_loop(), LOIHI, allow_skew=True)
     assert skewed.notes == (
-        "not exact (--allow-skew): b -> a acts 1 steps later than in the reference, because the "
+        "not exact (--allow-skew): b -> a acts 1 step later than in the reference, because the "
         "loop a -> b -> a has more hops than steps",
     )
     x = data(np.random.default_rng(1), 2)
@@ -504,4 +504,4 @@ def test_the_error_names_a_loop_that_is_really_there():
     there = {(pre, post) for pre, post, _ in edges}
     assert loop[0] == loop[-1]
     assert set(itertools.pairwise(loop)) <= there
-    assert "it takes 1 steps in the reference, the chip needs 3" in str(caught.value)
+    assert "it takes 1 step in the reference, the chip needs 3" in str(caught.value)

@@ -11,7 +11,7 @@ import numpy as np
 from spikeport import verbs
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
-from spikeport.compiler.errors import DataError
+from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.arrays import read_arrays
 from spikeport.compiler.measure.parity import compare_arrays, difference_dict
@@ -152,7 +152,7 @@ def _hint(expected: Array, got: Array) -> str | None:
         later = int(np.count_nonzero(expected[:, lag:] != got[:, :-lag]))
         if later * 2 < now:
             return (
-                f"the recording is {lag} steps late: {later} cells differ at that lag "
+                f"the recording is {counted(lag, 'step')} late: {later} cells differ at that lag "
                 f"(--set feedforward_lag=1 for tools in which each layer is a step late)"
             )
     return None

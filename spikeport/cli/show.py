@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spikeport.compiler.errors import counted
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
@@ -98,7 +99,7 @@ def print_check(plain: Mapping[str, Any]) -> None:
 
 def _resources(resources: Mapping[str, Any]) -> str:
     return (
-        f"{resources['cores']} core{'s' * (resources['cores'] != 1)}, "
+        f"{counted(resources['cores'], 'core')}, "
         f"{resources['compartments']} compartments, "
         f"{resources['synapses']} synapses, "
         f"{resources['synaptic_memory_bits'] / 8192:.1f} KiB of synaptic memory"
@@ -138,7 +139,7 @@ def print_deployed(result: Mapping[str, Any]) -> None:
         ("accuracy", _accuracy(result["accuracy"])),
         ("chip vs reference", _against(parity["emulator_vs_reference"])),
         ("Lava vs emulator", _lava(result)),
-        ("latency", f"{result['latency_steps']} step{'s' * (result['latency_steps'] != 1)}"),
+        ("latency", counted(result["latency_steps"], "step")),
         ("resources", _resources(result["resources"])),
         ("energy", _energy(result["energy"])),
     ):
