@@ -60,6 +60,7 @@ class Route:
         target_core: core of the synapses.
         neurons: which neurons of `pre` on that source core send there.
         synapses: how many synapses each of them has there.
+        sparse: how many of these are in lists that store an index per synapse.
     """
 
     pre: str
@@ -67,6 +68,7 @@ class Route:
     target_core: int
     neurons: Array
     synapses: Array
+    sparse: Array
 
     def __post_init__(self) -> None:
         freeze_fields(self)

@@ -11,7 +11,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
 from spikeport.compiler.measure.decode import accuracy
-from spikeport.compiler.measure.energy import Cost, neurobench
+from spikeport.compiler.measure.energy import Cost, count_events, neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
 from spikeport.compiler.traces import Traces
@@ -95,7 +95,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
             name: int(getattr(chip.topology, name).value)
             for name in type(chip.topology).model_fields
         },
-        "cores": _cores(image, chosen),
+        "cores": _cores(image, runs.emulator, deployment.pieces, chosen),
         "energy": energy_plain(deployment.costs, chosen, static_of(chip)),
         "neurobench": neurobench(image, runs.emulator, deployment.pieces),
         "losses": [dict(loss) for loss in program.losses],
@@ -174,8 +174,12 @@ def _limits(chip: Chip) -> dict[str, int]:
     return {"cores": chip.cores} | {name: int(figure.value) for name, figure in limits.items()}
 
 
-def _cores(image: Image, chosen: Cost) -> list[dict[str, Any]]:
+def _cores(image: Image, run: Traces, pieces: int, chosen: Cost) -> list[dict[str, Any]]:
     joules = chosen.by("core")
+    events: dict[int, dict[str, float]] = {use.core: {} for use in image.cores}
+    for (_, kind, core), count in count_events(image, run).items():
+        if core in events:
+            events[core][kind] = events[core].get(kind, 0.0) + count / pieces
     return [
         {
             **vars(use),
@@ -184,6 +188,7 @@ def _cores(image: Image, chosen: Cost) -> list[dict[str, Any]]:
                 for part in image.slices
                 if part.core == use.core
             },
+            "events_per_sample": events[use.core],
             "joules_per_sample": joules.get(use.core, 0.0),
         }
         for use in image.cores

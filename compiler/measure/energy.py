@@ -127,6 +127,26 @@ def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 
     """
     name = column_of(image.chip, column)
     figures = image.chip.costs[name]
+    counts = count_events(image, traces)
+    if pieces == 1:
+        counts["(chip)", "state_reset", -1] = 1.0
+    ledger = tuple(
+        _entry(figures, population, _priced_as(kind, figures), core, events / pieces)
+        for (population, kind, core), events in counts.items()
+        if events and _priced_as(kind, figures) in figures.figures
+    )
+    return Cost(
+        name, figures.title, figures.source, ledger, figures.uncertainty, traces.samples * pieces
+    )
+
+
+def count_events(image: Image, traces: Traces) -> dict[tuple[str, str, int], float]:
+    """Return (population, event kind, core) -> events per sample of a run.
+
+    `soma_access` every neuron in every step; `soma_update` where it had something to do;
+    `spike_out` per spike; `synaptic_op` per non-zero weight read, at its core, apart for lists
+    that store indices; `packet` per spike and receiving core; hops per packet.
+    """
     counts: dict[tuple[str, str, int], float] = {}
 
     def add(population: str, kind: str, core: int, events: float) -> None:
@@ -141,22 +161,21 @@ def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 
     for route in image.routes:
         sent = traces.counters[route.pre]["spikes"][:, route.neurons].mean(axis=0)
         packets = float(sent.sum())
-        kind = _synapse_kind(image, route, figures)
-        add(route.pre, kind, route.target_core, float((sent * route.synapses).sum()))
+        dense = float((sent * (route.synapses - route.sparse)).sum())
+        add(route.pre, "synaptic_op", route.target_core, dense)
+        sparse = float((sent * route.sparse).sum())
+        add(route.pre, "synaptic_op_sparse", route.target_core, sparse)
         add(route.pre, "packet", route.source_core, packets)
         east, north = _hops(image, route)
         add(route.pre, "hop_east_west", route.source_core, packets * east)
         add(route.pre, "hop_north_south", route.source_core, packets * north)
-    if pieces == 1:
-        add("(chip)", "state_reset", -1, 1.0)
-    ledger = tuple(
-        _entry(figures, *key, events / pieces)
-        for key, events in counts.items()
-        if events and key[1] in figures.figures
-    )
-    return Cost(
-        name, figures.title, figures.source, ledger, figures.uncertainty, traces.samples * pieces
-    )
+    return counts
+
+
+def _priced_as(kind: str, column: CostColumn) -> str:
+    """Return the event kind whose figure is used: sparse reads cost as others if none is known."""
+    unknown = kind == "synaptic_op_sparse" and kind not in column.figures
+    return "synaptic_op" if unknown else kind
 
 
 def _mean(counter: Array, neurons: Array) -> float:
@@ -166,15 +185,6 @@ def _mean(counter: Array, neurons: Array) -> float:
 def _entry(column: CostColumn, population: str, kind: str, core: int, events: float) -> Entry:
     figure = column.figures[kind]
     return Entry(population, kind, core, events, float(figure.value), figure.source, figure.basis)
-
-
-def _synapse_kind(image: Image, route: Route, column: CostColumn) -> str:
-    """Return the event kind of a route's synapses: sparse lists cost their own figure if known."""
-    if "synaptic_op_sparse" not in column.figures:
-        return "synaptic_op"
-    compartments = sum(part.neurons.size for part in image.slices if part.core == route.target_core)
-    half = 0.5 * compartments
-    return "synaptic_op_sparse" if float(np.mean(route.synapses)) < half else "synaptic_op"
 
 
 def _hops(image: Image, route: Route) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def place(program: Program, chip: Chip) -> Image:
         for number, core in enumerate(cores)
         for name, neurons in core.slices
     )
-    routes = _routes(program, slices, rows)
+    routes = _routes(program, slices, rows, chip)
     uses = _uses(cores, routes, chip)
     limit = int(chip.limits.out_axons_per_core.value)
     violations += [
@@ -230,10 +230,15 @@ def _need(
         per_axon = per_axon[per_axon > 0]
         in_axons += per_axon.size
         count += int(per_axon.sum())
-        used, _ = list_bits(per_axon, neurons.size, each.weight_bits, each.delay_steps > 1, chip)
-        bits += used
+        bits += _bits(each, per_axon, neurons.size, chip)[0]
     sent = int(out_axons[neurons].sum())
     return Need(neurons.size, in_axons, sent, bits, count, *_configs(population, neurons))
+
+
+def _bits(synapses: Synapses, per_axon: Array, targets: int, chip: Chip) -> tuple[int, bool]:
+    """Return (bits, dense) of a projection's lists on a core; axons without synapses have none."""
+    lists = per_axon[per_axon > 0]
+    return list_bits(lists, targets, synapses.weight_bits, synapses.delay_steps > 1, chip)
 
 
 def _configs(population: CellPopulation, neurons: Array) -> tuple[int, int]:
@@ -302,13 +307,14 @@ def _put(cores: list[Open], name: str, neurons: Array, need: Need, chip: Chip) -
 
 
 def _routes(
-    program: Program, slices: tuple[Slice, ...], rows: dict[str, sp.csr_matrix]
+    program: Program, slices: tuple[Slice, ...], rows: dict[str, sp.csr_matrix], chip: Chip
 ) -> tuple[Route, ...]:
     """Return the axons between cores: who sends where, and to how many synapses."""
     core_of = {name: np.full(pop.size, -1, np.int64) for name, pop in program.populations.items()}
     for each in slices:
         core_of[each.population][each.neurons] = each.core
     found: dict[tuple[str, int], Array] = {}
+    sparse: dict[tuple[str, int], Array] = {}
     for synapses in program.synapses:
         for each in slices:
             if each.population != synapses.post:
@@ -317,12 +323,15 @@ def _routes(
             per_axon = np.bincount(part.indices, minlength=part.shape[1])
             key = (synapses.pre, each.core)
             found[key] = found.get(key, 0) + per_axon
+            dense = _bits(synapses, per_axon, each.neurons.size, chip)[1]
+            sparse[key] = sparse.get(key, 0) + (0 if dense else 1) * per_axon
     routes = []
     for (pre, target), per_axon in found.items():
         for source in np.unique(core_of[pre]):
             neurons = np.flatnonzero((per_axon > 0) & (core_of[pre] == source))
             if neurons.size:
-                routes.append(Route(pre, int(source), target, neurons, per_axon[neurons]))
+                lists = (per_axon[neurons], sparse[pre, target][neurons])
+                routes.append(Route(pre, int(source), target, neurons, *lists))
     return tuple(routes)
 
 

@@ -132,12 +132,32 @@ def test_the_joules_are_counts_times_the_figures_of_the_column(lonely):
     assert cost.by("kind") == pytest.approx({k: n * SANAFE[k] for k, n in by_hand.items()})
 
 
-def test_short_lists_cost_the_sparse_figure_where_the_column_has_one():
-    """On one core a list of one synapse among six compartments is sparse, one of four is not."""
-    chip = LOIHI
-    assert events(costed(chip, "sanafe"))["in", "synaptic_op"] == 2 * 4
-    assert events(costed(chip, "sanafe"))["a", "synaptic_op_sparse"] == 8
-    assert events(costed(chip, "davies2018"))["a", "synaptic_op"] == 8
+def scattered():
+    """One input with a synapse on every tenth of 200 neurons, and one with a synapse on each."""
+    tenth = np.zeros((200, 1), np.int32)
+    tenth[::10] = 10
+    each = np.full((200, 1), 10, np.int32)
+    populations = {
+        "few": CellPopulation("input", (1,), None, np.ones(1)),
+        "all": CellPopulation("input", (1,), None, np.ones(1)),
+        "n": layer(200, 100),
+    }
+    synapses = (
+        Synapses("few-n", "few", "n", tenth, 0, "mixed"),
+        Synapses("all-n", "all", "n", each, 0, "mixed"),
+    )
+    return Program(1e-3, populations, synapses, {"out": "n"}, {"few": 0, "all": 0, "n": 1})
+
+
+def test_lists_with_indices_cost_the_sparse_figure_where_the_column_has_one():
+    """20 of 200 targets take 20 * (8 + 8) + 10 bits with indices, 200 * 8 + 40 without."""
+    image = verify(place(scattered(), LOIHI))
+    traces = run(image, {"x.few": X, "x.all": X})
+    fitted, simulated = (events(sp.cost(image, traces, c)) for c in ("sanafe", "davies2018"))
+    assert fitted["few", "synaptic_op_sparse"] == 2 * 20
+    assert fitted["all", "synaptic_op"] == 2 * 200
+    assert ("few", "synaptic_op") not in fitted
+    assert simulated["few", "synaptic_op"] == 2 * 20
 
 
 def test_within_a_core_nothing_hops():

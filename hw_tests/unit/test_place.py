@@ -330,6 +330,7 @@ def with_a_slice_on_a_full_core(image: Image) -> Image:
             1 if r.target_core == 0 else r.target_core,
             r.neurons,
             r.synapses,
+            r.sparse,
         )
         for r in image.routes
     )
