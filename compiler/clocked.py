@@ -36,6 +36,7 @@ class Membrane:
         v_min: clamp from below, -inf where there is none.
         refractory_steps: steps after a spike in which v does not move; int.
         reset, reset_when, spike, threshold, current_order: see `Semantics`.
+        v_offset: v of the network is v here plus this (`shift_to_reset`).
         spiking: False for readouts, whose v is their output.
     """
 
@@ -55,6 +56,7 @@ class Membrane:
     spike: str
     threshold: str
     current_order: str
+    v_offset: Array
     spiking: bool = True
 
     def __post_init__(self) -> None:
@@ -154,6 +156,11 @@ class Clocked:
     def neurons(self) -> list[str]:
         """Names of the populations with state."""
         return [name for name, pop in self.populations.items() if pop.membrane is not None]
+
+    @property
+    def last_lag(self) -> int:
+        """Steps after which every population has answered the last input."""
+        return max((self.lags.get(name, 0) for name in self.neurons), default=0)
 
     @property
     def output(self) -> str:

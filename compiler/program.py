@@ -88,14 +88,15 @@ class CellPopulation:
         kind: NIR name of the neuron kind, `input`, or `constant` (the bias neuron).
         shape: without batch; neurons are numbered in C order.
         cell: integer parameters; None for inputs.
-        scale: v of the float network times this is v of the integers, (n,) float64;
-            it is a report of what quantization chose, never used in a step.
+        scale, offset: v of the network is v of the integers / scale + offset, (n,) float64;
+            a report of what quantization chose, never used in a step.
     """
 
     kind: str
     shape: Shape
     cell: Cell | None
     scale: Array
+    offset: Array = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
         freeze_fields(self)
@@ -104,6 +105,10 @@ class CellPopulation:
     def size(self) -> int:
         """Number of compartments."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def in_network_units(self, v: Array) -> Array:
+        """Return v of the integers, (..., n), in the units of the float network."""
+        return np.asarray(v / self.scale + self.offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +230,11 @@ class Program:
     def output(self) -> str:
         """The population that is decoded: the first output's."""
         return next(iter(self.outputs.values()))
+
+    @property
+    def last_lag(self) -> int:
+        """Steps after which every population has answered the last input."""
+        return max((self.lags.get(name, 0) for name in self.neurons), default=0)
 
     @property
     def max_delay(self) -> int:

@@ -99,6 +99,12 @@ def read_baseline(path: str | Path | None, budget: tuple[Budget, ...]) -> dict[s
             f"cannot read the baseline {path.name}", str(why)[:200],
             "give the report.json of an earlier spikeport deploy",
         ) from None  # fmt: skip
+    if not budget:
+        raise DataError(
+            f"the baseline {path.name} is not compared with anything",
+            "nothing says what may not get worse",
+            "add --fail-on 'accuracy<0.97,energy>1.05x'",
+        )
     return content
 
 

@@ -23,7 +23,7 @@ from spikeport.compiler.pipeline import for_chip, lower, to_clocked
 from spikeport.compiler.quantize.loihi import check_kinds
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data
-from spikeport.files import check_folder
+from spikeport.files import check_report_folder
 from spikeport.result import Deployment, Runs, plain_result
 from spikeport.verbs import load, said
 
@@ -83,7 +83,7 @@ def deploy(
     net = said(net, dialect, dt, settings)
     for repair in net.repairs:
         say(repair)
-    folder = None if out is None else check_folder(Path(out))
+    folder = None if out is None else check_report_folder(Path(out))
     budget = parse_budget(fail_on)
     old = read_baseline(baseline, budget)
     again = command or f"spikeport deploy {net.name} --chip {chip}"
@@ -108,27 +108,19 @@ def deploy(
     probe = [f"{clocked.output}.v"] if wants_v else []
     ideal, watch = _run_reference(clocked, samples, probe, progress)
     image = lower(retimed, target, watch.peaks(clocked, samples), host)
-    runs = _run(image, samples, ideal, probe, backends_wanted, lava_samples, say, progress)
-    costs = {name: cost(image, runs.emulator, name, pieces) for name in target.costs}
+    few = _for_lava(image, samples, pieces if stream else None, lava_samples)
+    runs = _run(image, samples, few, ideal, probe, backends_wanted, say, progress)
+    streamed = pieces if stream else None
+    costs = {name: cost(image, runs.emulator, name, streamed) for name in target.costs}
     result = plain_result(
         Deployment(
-            net,
-            clocked,
-            image,
-            samples,
-            pieces,
-            labels,
-            runs,
-            costs,
-            column,
-            decode,
-            input,
-            command,
+            net, clocked, image, samples, pieces, stream, labels, runs, costs, column, decode,
+            input, command,
         )
-    )
+    )  # fmt: skip
     result["budget"] = judge(budget, result, old) if budget else None
     if folder is not None:
-        result["files"] = _write(result, folder)
+        result["files"] = write_result(result, folder)
     return result
 
 
@@ -166,10 +158,10 @@ def _run_reference(
 def _run(
     image: Image,
     data: Data,
+    few: Data,
     ideal: Traces,
     probe: Sequence[str],
     wanted: Sequence[str] | None,
-    lava_samples: int | None,
     say: Say,
     progress: Progress,
 ) -> Runs:
@@ -177,22 +169,29 @@ def _run(
     emulator = backends.find("emulator")
     ours = emulator.run(image, data.inputs, probe=probe, progress=_part(progress, "emulator"))
     if wanted is not None and "lava" not in wanted:
-        return Runs(ideal, ours, None, "not asked for (--backends)")
-    return _run_lava(image, data, ideal, ours, wanted, lava_samples, say, progress)
+        return Runs(ideal, ours, None, few, "not asked for (--backends)")
+    return _run_lava(image, few, ideal, ours, wanted, say, progress)
+
+
+def _for_lava(image: Image, data: Data, pieces: int | None, wanted: int | None) -> Data:
+    """Return the samples that Lava runs; of a stream, the steps of as many samples."""
+    neurons = sum(image.program.populations[name].size for name in image.program.neurons)
+    samples = wanted or max(1, min(LAVA_SAMPLES, LAVA_NEURONS // max(neurons, 1)))
+    if pieces is None:
+        return data.first(samples)
+    steps = data.steps // pieces * min(samples, pieces)
+    return Data({name: x[:, :steps] for name, x in data.inputs.items()}, None, data.kind)
 
 
 def _run_lava(
     image: Image,
-    data: Data,
+    few: Data,
     ideal: Traces,
     ours: Traces,
     wanted: Sequence[str] | None,
-    lava_samples: int | None,
     say: Say,
     progress: Progress,
 ) -> Runs:
-    neurons = sum(image.program.populations[name].size for name in image.program.neurons)
-    few = data.first(lava_samples or max(1, min(LAVA_SAMPLES, LAVA_NEURONS // max(neurons, 1))))
     progress("lava", 0, 1)
     try:
         theirs = backends.find("lava").run(image, few.inputs)
@@ -200,13 +199,17 @@ def _run_lava(
         if wanted is not None:
             raise
         say(str(error))
-        return Runs(ideal, ours, None, str(error))
+        return Runs(ideal, ours, None, few, str(error))
     progress("lava", 1, 1)
-    return Runs(ideal, ours, theirs, "")
+    return Runs(ideal, ours, theirs, few, "")
 
 
-def _write(result: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Write the report into a new folder, which appears whole, or into an empty one."""
+def write_result(result: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Write the report into a new folder, which appears whole, or into one that is there.
+
+    Returns:
+        {name: path of the file}.
+    """
     from spikeport.pages import FILES, write_report
 
     result["files"] = dict(FILES)

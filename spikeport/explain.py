@@ -35,17 +35,18 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
         difference.
     """
     first = parity.first_difference
-    if first is None or data.kind == "current":
+    if first is None:
         return None
     from spikeport.backends import reference
 
-    retimed = for_chip(clocked, image.chip, allow_skew=True)
+    retimed = for_chip(clocked, image.chip, frozenset(data.host()), allow_skew=True)
     one = {name: x[first.sample : first.sample + 1] for name, x in data.inputs.items()}
     ideal = reference.run(retimed, one)
     name = first.population
     neuron = int(np.ravel_multi_index(first.neuron, retimed.populations[name].shape))
     step = first.step + retimed.lags[name]
     sent = {pre: ideal.spikes[pre].dense()[0] for pre in retimed.populations if pre in ideal.spikes}
+    sent |= {pre: _padded(one[pre][0], ideal.steps) for pre in data.host()}
     skewed = int(sent[name][step, neuron]) != int(first.expected)
     story = _story(retimed, image.program, name, neuron, sent)
     cell = story.cell
@@ -59,13 +60,17 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     everything = _with_threshold(story, decays)
     together, rounded = _run(story, everything, story.rounded, step)
     causes = [cause for cause, (other, _) in alone.items() if other != spikes]
+    theta = float(cell.v_threshold[0])
     if skewed:
         causes = ["the edge that --allow-skew delays"]
+    elif abs(trained - theta) <= 1e-9 * max(abs(theta), 1e-300):
+        causes = ["tie at threshold", *causes]
     elif not causes and together != spikes:
         causes = ["all roundings together"]
     elif not causes:
         causes = ["the state, rounded toward zero in every step, or a different input"]
-    theta = float(cell.v_threshold[0])
+    level = float(cell.v_offset[0])  # all v below in the network's own units
+    trained, rounded, theta = trained + level, rounded + level, theta + level
     return {
         "causes": causes,
         "v_reference": trained,
@@ -112,10 +117,13 @@ def _story(
     integers = {each.name: each for each in program.into(name)}
     exact, rounded = [], []
     for projection in retimed.into(name):
-        synapses = integers[projection.name]
-        full = _row(synapses.mantissa, neuron) * 2.0 ** (synapses.exponent + fixed.WEIGHT_SHIFT)
         came = (sent[projection.pre], projection.delay)
         exact.append((_row(projection.matrix, neuron), *came))
+        synapses = integers.get(projection.name)
+        if synapses is None:  # written by the host: rounded only in its last bit
+            rounded.append(exact[-1])
+            continue
+        full = _row(synapses.mantissa, neuron) * 2.0 ** (synapses.exponent + fixed.WEIGHT_SHIFT)
         rounded.append((full / scale / gain, *came))
     if lowered.cell is None:
         raise TypeError(f"{name!r} has no state on the chip")
@@ -156,6 +164,11 @@ def _only(cell: Membrane, neuron: int) -> Membrane:
         if isinstance(value, np.ndarray)
     }
     return replace(cell, **one)
+
+
+def _padded(x: Array, steps: int) -> Array:
+    """Return an input with zeros after its end, (steps, n)."""
+    return np.concatenate([x[:steps], np.zeros((max(0, steps - len(x)), x.shape[1]))])
 
 
 def _row(matrix: Any, neuron: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -88,3 +89,23 @@ def _check_folder(folder: Path) -> Path:
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise OutputError(f"{nearest} cannot be written to", "no rights", "choose another --out")
     return folder
+
+
+def check_report_folder(folder: Path) -> Path:
+    """As `check_folder`, but the folder may also hold a part of a report, and nothing else.
+
+    `spikeport.report(...).save` writes such a part, and `deploy` completes it.
+    """
+    return folder if _is_part(folder) else check_folder(folder)
+
+
+def _is_part(folder: Path) -> bool:
+    """Does the folder hold a part of a report, and nothing else."""
+    from spikeport.pages import FILES
+
+    try:
+        if {path.name for path in folder.iterdir()} != set(FILES.values()):
+            return False
+        return json.loads((folder / FILES["report_json"]).read_text("utf8"))["complete"] is False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -87,6 +87,8 @@ def _check(item: pytest.Item, tolerance: str, options: dict[str, Any]) -> str:
     wanted = ("emulator", "lava") if kind == "bit" else ("emulator",)
     result = deploy(graph, chip, data, backends_wanted=wanted, **options)
     item.stash[RESULT] = result
+    if result["budget"] is not None and not result["budget"]["passed"]:
+        return f"budget broken: {[i for i in result['budget']['items'] if not i['ok']]}"
     if kind == "bit":
         parity = result["parity"]["lava_vs_emulator"]
         return f"Lava differs: {parity['first_difference']}" if parity["different"] else ""

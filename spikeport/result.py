@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spikeport import __version__, backends
@@ -27,11 +27,13 @@ class Runs:
     Attributes:
         reference, emulator: always there.
         lava: None where Lava did not run; `why` says why.
+        lava_data: what Lava ran: fewer samples, for it is slow.
     """
 
     reference: Traces
     emulator: Traces
     lava: Traces | None
+    lava_data: Data
     why: str
 
 
@@ -43,6 +45,7 @@ class Deployment:
         net, clocked, image: the nouns on the way.
         data: what was run; one long sample where it was streamed.
         pieces: samples that were joined into it; 1 without streaming.
+        streamed: do samples follow each other without a reset.
         labels: of the original samples, or None.
         runs: the traces.
         costs: per column; `column` is the one that leads.
@@ -54,6 +57,7 @@ class Deployment:
     image: Image
     data: Data
     pieces: int
+    streamed: bool
     labels: Any
     runs: Runs
     costs: Mapping[str, Cost]
@@ -62,11 +66,6 @@ class Deployment:
     input: str
     command: str
 
-    @property
-    def streamed(self) -> bool:
-        """Do samples follow each other without a reset."""
-        return self.pieces > 1
-
 
 def plain_result(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as plain values."""
@@ -74,6 +73,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
     program, chip, chosen = image.program, image.chip, deployment.costs[deployment.column]
     return {
         "spikeport": __version__,
+        "complete": True,
         "graph": net.name,
         "chip": {"name": chip.name, "title": chip.title, "level": chip.level},
         "dt": deployment.clocked.dt,
@@ -119,7 +119,7 @@ def _parity(deployment: Deployment) -> dict[str, Any]:
         "emulator_vs_reference": plain | {"explanation": explanation},
         "lava_vs_emulator": None
         if runs.lava is None
-        else _bits_of_first(image, data, runs.lava).to_dict(),
+        else _bits_of_first(image, runs.lava_data, runs.lava).to_dict(),
         "wording": _wording(runs.lava),
     }
 
@@ -132,15 +132,35 @@ def _wording(lava: Traces | None) -> str:
     return WORDING.replace("(software)", f"(software), with {', '.join(ours)} of ours in it")
 
 
+def _in_network_units(traces: Traces, deployment: Deployment) -> Traces:
+    """Return a chip's traces with v of the output as the float network has it."""
+    key = f"{traces.output}.v"
+    if key not in traces.probes:
+        return traces
+    population = deployment.image.program.populations[traces.output]
+    v = population.in_network_units(traces.probes[key])
+    return replace(traces, probes={**traces.probes, key: v})
+
+
+def _pieces(traces: Traces, deployment: Deployment) -> int:
+    """Return how many samples follow each other in one of the run (Lava may run fewer)."""
+    if not deployment.streamed:
+        return 1
+    return traces.model_steps * deployment.pieces // deployment.data.steps
+
+
 def _accuracy(deployment: Deployment) -> dict[str, Any]:
     runs, labels = deployment.runs, deployment.labels
 
     def of(traces: Traces | None, few: int | None = None) -> float | None:
         if traces is None or labels is None:
             return None
-        return accuracy(traces, labels[:few], deployment.decode, deployment.pieces)
+        traces = traces if traces is runs.reference else _in_network_units(traces, deployment)
+        return accuracy(traces, labels[:few], deployment.decode, _pieces(traces, deployment))
 
-    lava_samples = 0 if runs.lava is None else runs.lava.samples * deployment.pieces
+    lava_samples = 0
+    if runs.lava is not None:
+        lava_samples = runs.lava.samples * _pieces(runs.lava, deployment)
     return {
         "reference": of(runs.reference),
         "emulator": of(runs.emulator),
@@ -153,9 +173,8 @@ def _accuracy(deployment: Deployment) -> dict[str, Any]:
 def _bits_of_first(image: Image, data: Data, lava: Traces) -> Parity:
     """Compare every u, v and spike of the samples that Lava ran."""
     emulator = backends.find("emulator")
-    few = data.first(lava.samples)
     probe = [f"{name}.{variable}" for name in image.program.neurons for variable in ("u", "v")]
-    return compare_bits(emulator.run(image, few.inputs, probe=probe), lava)
+    return compare_bits(emulator.run(image, data.inputs, probe=probe), lava)
 
 
 def _notes(deployment: Deployment) -> list[str]:
@@ -243,7 +262,7 @@ def _populations(deployment: Deployment) -> list[dict[str, Any]]:
         for traces in (runs.reference, runs.emulator, runs.lava):
             if traces is not None and name in traces.spikes:
                 per_sample[traces.source] = (
-                    traces.spikes[name].total / traces.samples / deployment.pieces
+                    traces.spikes[name].total / traces.samples / _pieces(traces, deployment)
                 )
         rows.append(
             {

@@ -182,10 +182,12 @@ def compare(expected: Traces, got: Traces, bits: bool = False) -> Parity:
     return compare_bits(expected, got) if bits else compare_spikes(expected, got)
 
 
-def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 1) -> Cost:
+def cost(
+    image: Image, traces: Traces, column: str | None = None, pieces: int | None = None
+) -> Cost:
     """Return the energy of an emulator run under one of the chip's cost columns.
 
-    `pieces` samples follow each other without a reset in each sample of the run.
+    `pieces` samples follow each other without a reset in each sample of a streamed run.
     """
     return energy_cost(image, traces, column, pieces)
 
@@ -193,8 +195,8 @@ def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 
 def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:
     """Return whether a network fits a chip, without data and without a dialect.
 
-    Counts do not depend on the time step: where dt is unknown, a tenth of the shortest time
-    constant stands in for it. Scales are those of a network that never overflows, so that no
+    Counts do not depend on the time step: where dt is unknown, one that suits the network's time
+    constants stands in for it. Scales are those of a network that never overflows, so that no
     weight is rounded away.
 
     Returns:
@@ -225,9 +227,10 @@ def _verdict(target: Chip, violations: list[str], resources: object) -> dict[str
 
 
 def _stand_in_dt(net: Network) -> float:
-    shortest = [
-        float(getattr(node, name).min())
-        for node in net.nodes.values()
-        for name in getattr(node, "positive", ())
+    """Return a step below every time constant, at which the slowest one still decays."""
+    found = [
+        getattr(node, name) for node in net.nodes.values() for name in getattr(node, "positive", ())
     ]
-    return min(shortest, default=10.0) / 10
+    shortest = min((float(tau.min()) for tau in found), default=1.0)
+    longest = max((float(tau.max()) for tau in found), default=1.0)
+    return min(shortest, max(shortest / 10, longest / 4000))

@@ -41,7 +41,7 @@ def run(
         inputs: input name -> (samples, steps, n): 0 or 1 for spikes; real values for inputs
             that the host turns into bias registers (the whole input from step 0, also when a
             State continues).
-        steps: chip steps to take; by default the input's and the latency of the output.
+        steps: chip steps to take; by default the input's and the last population's lag.
         state: where to go on.
         probe: `NAME.v` (after reset) or `NAME.u` to record.
         progress: called with (steps done, steps in all).
@@ -54,7 +54,7 @@ def run(
     _check_inputs(program, inputs)
     first_input = next(iter(inputs.values()))
     samples, given = first_input.shape[:2]
-    steps = given + program.lags[program.output] if steps is None else steps
+    steps = given + program.last_lag if steps is None else steps
     depth = program.max_delay
     variables, history, first = _start(program, samples, depth, state)
     rasters = {
@@ -78,6 +78,8 @@ def run(
         for name in program.neurons
     }
 
+    overflows = dict.fromkeys(program.neurons, 0)
+
     for t in range(steps):
         for name in program.neurons:
             cell = program.populations[name].cell
@@ -90,21 +92,21 @@ def run(
             local = variables[name]
             busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
             active[name] += busy
-            rasters[name][:, t] = membrane.step_integer(
+            rasters[name][:, t], left = membrane.step_integer(
                 cell, program.arithmetic, local, received, bias
             )
+            overflows[name] += left
         for key in probe:
             name, _, variable = key.rpartition(".")
             probes[key][:, t] = variables[name][variable]
         progress(t + 1, steps)
 
-    lag = program.lags[program.output]
     return Traces(
         source="emulator",
         dt=program.dt,
         samples=samples,
         steps=steps,
-        model_steps=min(given, max(steps - lag, 0)),
+        model_steps=min(given, max(steps - program.last_lag, 0)),
         spikes={
             name: Events.from_dense(raster, program.populations[name].shape)
             for name, raster in rasters.items()
@@ -125,6 +127,8 @@ def run(
             {name: _last(history[name], raster, depth) for name, raster in rasters.items()},
         ),
         output=program.output,
+        notes=tuple(_overflow_note(name, cells) for name, cells in overflows.items() if cells),
+        extra={"overflows": overflows},
         seconds=time.perf_counter() - began,
     )
 
@@ -152,6 +156,13 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
 def _sends(population: CellPopulation) -> bool:
     """Does it send spikes; a readout does not."""
     return population.cell is None or population.cell.spiking
+
+
+def _overflow_note(name: str, cells: int) -> str:
+    return (
+        f"u or v of {name!r} left 24 bits {cells} times and was wrapped or clipped: "
+        "calibrate with data like this"
+    )
 
 
 def _size(program: Program, key: str) -> int:

@@ -90,7 +90,7 @@ def run(
     program = noun.program if isinstance(noun, Image) else noun
     if steps is None:
         longest = max((array.shape[1] for array in inputs.values()), default=0)
-        steps = longest + program.lags.get(program.output, 0)
+        steps = longest + program.last_lag
     traces = run_many([Job(program, inputs, steps, state)], deadline_s)[0]
     progress(steps, steps)
     return traces
@@ -235,7 +235,7 @@ def _traces(
         if key.partition("/")[0] == str(number)
     }
     asked = max((array.shape[1] for array in job.inputs.values()), default=job.steps)
-    lag = program.lags.get(program.output, 0)
+    lag = program.last_lag
     return Traces(
         source="lava",
         dt=program.dt,

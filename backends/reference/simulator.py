@@ -33,7 +33,7 @@ def run(
         clocked: under any delays; populations in topological order.
         inputs: input name -> (samples, steps, n), spikes, counts or real values; zeros follow
             where `steps` is longer.
-        steps: how many steps to take; by default until the output has answered.
+        steps: how many steps to take; by default until every population has answered.
         state: where to go on; by default the initial state.
         probe: `NAME.v` or `NAME.u` to record (v after reset, u as v saw it).
         progress: called with (steps done, steps in all).
@@ -41,7 +41,7 @@ def run(
     """
     began = time.perf_counter()
     samples, given = _extent(inputs)
-    steps = given + clocked.lags[clocked.output] if steps is None else steps
+    steps = given + clocked.last_lag if steps is None else steps
     depth = max((p.delay for p in clocked.projections), default=0)
     variables, history, first = _start(clocked, samples, depth, state)
     rasters = {
@@ -82,7 +82,7 @@ def run(
         dt=clocked.dt,
         samples=samples,
         steps=steps,
-        model_steps=min(given, max(steps - clocked.lags[clocked.output], 0)),
+        model_steps=min(given, max(steps - clocked.last_lag, 0)),
         spikes=spikes,
         probes=probes,
         lags=dict(clocked.lags),

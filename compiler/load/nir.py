@@ -14,7 +14,13 @@ from spikeport.compiler.load.advice import with_advice
 from spikeport.compiler.load.edges import check_edges, check_flow, check_names
 from spikeport.compiler.load.files import naming
 from spikeport.compiler.load.hdf5 import Parts, read_tree
-from spikeport.compiler.load.nodes import BESIDE, fields_used, read_node, stated_input
+from spikeport.compiler.load.nodes import (
+    BESIDE,
+    absent_fields,
+    fields_used,
+    read_node,
+    stated_input,
+)
 from spikeport.compiler.load.prune import join_ports, prune
 from spikeport.compiler.load.repair import check_stated, repair_shapes
 from spikeport.compiler.load.values import Fields
@@ -70,7 +76,9 @@ def _network(file: str, tree: Mapping[str, Any]) -> Network:
         )
     stated: dict[str, Shape] = {}
     notes: list[str] = []
-    graph = _read_graph("", root, stated, notes)
+    absent: dict[str, list[str]] = {}
+    graph = _read_graph("", root, stated, notes, absent)
+    notes += [f"{field} is not in the file for {_some(nodes)}" for field, nodes in absent.items()]
     net = Network(graph.nodes, graph.edges, name=file, repairs=tuple(notes))
     net = join_ports(flatten_graphs(net))
     check_flow(net)
@@ -85,13 +93,34 @@ def _with_shapes(net: Network, stated: Mapping[str, Shape]) -> Network:
     except GraphError as error:
         raise with_advice(error, net, stated) from None
     check_stated(mended, stated)
-    return mended
+    spread = [
+        name
+        for name in mended.neurons
+        if any(v.size == 1 for v in vars(net.nodes[name]).values()) and mended.shapes[name] != (1,)
+    ]
+    if not spread:
+        return mended
+    note = f"single values of parameters hold for all neurons of {_some(spread)}"
+    return replace(mended, repairs=(*mended.repairs, note))
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names, quoted, and how many more there are."""
+    listed = ", ".join(f"'{name[:40]}'" for name in names[:6])
+    return listed if len(names) <= 6 else f"{listed} and {len(names) - 6} more"
 
 
 def _read_graph(
-    prefix: str, tree: Mapping[str, Any], stated: dict[str, Shape], notes: list[str]
+    prefix: str,
+    tree: Mapping[str, Any],
+    stated: dict[str, Shape],
+    notes: list[str],
+    absent: dict[str, list[str]],
 ) -> Graph:
-    """Return a graph with its nested graphs; `prefix` is its name and a dot."""
+    """Return a graph with its nested graphs; `prefix` is its name and a dot.
+
+    What the nodes say beside themselves is added to `stated`, `notes` and `absent`.
+    """
     nodes: dict[str, Any] = {}
     found = tree.get("nodes")
     if not isinstance(found, Mapping):
@@ -102,11 +131,13 @@ def _read_graph(
             raise LoadError(f"node '{prefix}{name}' is a value, not a group with a type")
         kind = _type_of(prefix + name, node)
         if kind == "NIRGraph":
-            nodes[name] = _read_graph(f"{prefix}{name}.", node, stated, notes)
+            nodes[name] = _read_graph(f"{prefix}{name}.", node, stated, notes, absent)
             continue
         fields = Fields(prefix + name, kind, node)
         nodes[name] = read_node(fields)
         _note_unread(fields, notes)
+        for field, value in absent_fields(fields).items():
+            absent.setdefault(f"{field} (taken as {value:g})", []).append(prefix + name)
         shape = stated_input(fields)
         if shape:
             stated[prefix + name] = shape

@@ -78,6 +78,13 @@ def stated_input(fields: Fields) -> Shape:
     return integers(fields, field, 0)
 
 
+def absent_fields(fields: Fields) -> Mapping[str, float]:
+    """Return what a neuron's node leaves out -> the value that stands for it."""
+    kind: Any = NEURONS.get(fields.type)
+    found: Mapping[str, float] = {} if kind is None else kind.absent
+    return {name: value for name, value in found.items() if not fields.has(name)}
+
+
 def _read_neuron(fields: Fields) -> Any:
     kind: Any = NEURONS[fields.type]
     values = {}

@@ -113,14 +113,17 @@ def column_of(chip: Chip, name: str | None) -> str:
     return name
 
 
-def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 1) -> Cost:
+def cost(
+    image: Image, traces: Traces, column: str | None = None, pieces: int | None = None
+) -> Cost:
     """Return the energy of a run under one cost column.
 
     Args:
         image: where everything is.
         traces: of an emulator run, with its counters.
         column: name; the chip's default where None.
-        pieces: samples that each one of the run holds, one after the other without a reset.
+        pieces: of a stream: how many samples each one of the run holds, one after the other
+            without a reset; None where the state is reset before each sample.
 
     Raises:
         ChipError: no such column.
@@ -128,8 +131,9 @@ def cost(image: Image, traces: Traces, column: str | None = None, pieces: int = 
     name = column_of(image.chip, column)
     figures = image.chip.costs[name]
     counts = count_events(image, traces)
-    if pieces == 1:
+    if pieces is None:
         counts["(chip)", "state_reset", -1] = 1.0
+    pieces = pieces or 1
     ledger = tuple(
         _entry(figures, population, _priced_as(kind, figures), core, events / pieces)
         for (population, kind, core), events in counts.items()

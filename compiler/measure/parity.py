@@ -48,6 +48,7 @@ class PopulationParity:
         lag: steps by which the second run answers later.
         first_difference: earliest step, then lowest sample and neuron; None where all agree.
         spikes_expected, spikes_got: totals.
+        spikes_shared: how many of the expected spikes are there at their step.
     """
 
     cells: int
@@ -56,6 +57,7 @@ class PopulationParity:
     first_difference: Difference | None
     spikes_expected: int
     spikes_got: int
+    spikes_shared: int
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,19 @@ class Parity:
         found = [p.first_difference for p in self.populations.values() if p.first_difference]
         return min(found, key=lambda difference: difference.step, default=None)
 
+    @property
+    def repeated(self) -> float | None:
+        """Share of the expected spikes that are there at their step; None without spikes."""
+        expected = sum(each.spikes_expected for each in self.populations.values())
+        shared = sum(each.spikes_shared for each in self.populations.values())
+        return shared / expected if expected else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as `--json` prints them."""
         return {
             "cells": self.cells,
             "different": self.different,
+            "spikes_repeated": self.repeated,
             "samples": self.samples,
             "variables": list(self.variables),
             "first_difference": difference_dict(self.first_difference, self.expected, self.got),
@@ -106,6 +116,7 @@ class Parity:
                     "lag": each.lag,
                     f"spikes_{self.expected}": each.spikes_expected,
                     f"spikes_{self.got}": each.spikes_got,
+                    "spikes_shared": each.spikes_shared,
                     "first_difference": difference_dict(
                         each.first_difference, self.expected, self.got
                     ),
@@ -207,6 +218,7 @@ def _joined(parts: list[PopulationParity]) -> PopulationParity:
         min(first, key=lambda difference: difference.step, default=None),
         parts[0].spikes_expected,
         parts[0].spikes_got,
+        parts[0].spikes_shared,
     )
 
 
@@ -222,5 +234,6 @@ def compare_arrays(
         index = tuple(int(i) for i in np.unravel_index(neuron, shape)) if shape else ()
         pair = [float(array[sample, step, neuron]) for array in (expected, got)]
         first = Difference(name, index, int(sample), int(step), variable, *pair)
-    totals = [int(array.sum()) if variable == "spikes" else 0 for array in (expected, got)]
+    both = (expected, got, np.minimum(expected, got))
+    totals = [int(array.sum()) if variable == "spikes" else 0 for array in both]
     return PopulationParity(wrong.size, different, lag, first, *totals)

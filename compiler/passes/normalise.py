@@ -59,6 +59,7 @@ def shift_to_reset(clocked: Clocked) -> Clocked:
             v_min=cell.v_min - cell.v_reset,
             drive_v=cell.drive_v + (cell.keep_v - 1.0) * cell.v_reset,
             v_reset=np.zeros_like(cell.v_reset),
+            v_offset=cell.v_offset + cell.v_reset,
         )
         populations[name] = replace(populations[name], membrane=shifted)
     return replace(clocked, populations=populations)

@@ -13,6 +13,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Cell
 from spikeport.compiler.quantize.decay import quantize_decay
+from spikeport.compiler.quantize.scale import TIE, whole
 
 NO_SPIKE = 131072  # mantissa << 6 is 2**23, above the largest v
 
@@ -35,6 +36,8 @@ def integer_cell(
     if cell.drive_v.any():
         losses.append(_bias_loss(name, mantissa, exponent, cell.drive_v, full))
     initial = np.clip(np.rint(cell.v_initial * full), -(1 << 23) + 1, (1 << 23) - 1)
+    if cell.threshold == "greater_equal" and cell.reset == "subtract" and whole(cell):
+        initial = initial + 1  # of 64: at a tie v is above the threshold, see _threshold
     floor = np.maximum(np.nan_to_num(cell.v_min * full, neginf=-(2.0**23)), -(2.0**23) + 1)
     threshold = np.full(pop.size, NO_SPIKE, np.int32)
     if cell.spiking:
@@ -83,11 +86,18 @@ def _threshold(
     """Return threshold mantissas.
 
     The chip's condition is strict. `>=` on whole multiples of 64 (an integrator without decay)
-    is `>` one mantissa lower, exactly; with decay the tie is finer than the mantissa.
+    is `>` one mantissa lower, exactly; under a reset by subtraction, which subtracts the mantissa
+    too, v starts one unit of 64 higher instead. With decay, states are rounded toward
+    zero, so a tie is met from a little below: the mantissa stays `TIE` under the threshold.
     """
     mantissa = np.rint(cell.v_threshold * scale)
-    if cell.threshold == "greater_equal" and not cell.has_current and (cell.keep_v == 1.0).all():
-        mantissa = np.ceil(cell.v_threshold * scale - 1e-9) - 1
+    if cell.threshold == "greater_equal":
+        if not whole(cell):
+            mantissa = np.floor(cell.v_threshold * scale - TIE + 1e-9)
+        elif cell.reset == "subtract":
+            mantissa = np.ceil(cell.v_threshold * scale - 1e-9)
+        else:
+            mantissa = np.ceil(cell.v_threshold * scale - 1e-9) - 1
     limit = chip.limits.threshold_mantissa
     if mantissa.min() < limit.low - 1:  # one below is `>= 0`, which is `> 0` but for the tie
         raise LoweringError(

@@ -180,7 +180,9 @@ def _population(
             offset = np.zeros(pop.size)  # once, however many inputs there are
             drives[projection.pre] = sum_targets(drives.get(projection.pre), target)
     full = scale * (1 << fixed.WEIGHT_SHIFT)
-    lowered = CellPopulation(pop.kind, pop.shape, integer, np.full(pop.size, full))
+    lowered = CellPopulation(
+        pop.kind, pop.shape, integer, np.full(pop.size, full), cell.v_offset.copy()
+    )
     return lowered, synapses, drives, losses
 
 

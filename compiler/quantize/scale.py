@@ -19,6 +19,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.weights import FULL, largest_of, mantissas, sign_mode, values_of
 
+TIE = 0.25  # of a mantissa: how far below a threshold `>=` already spikes, where v decays
 HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
 
 
@@ -68,7 +69,25 @@ def choose_scale(
         full = FULL[sign_mode(matrix)]
         candidates += [full * 2.0**e / size for e in range(-8, 8) if size > 0]
     near = [value for value in candidates if best / 4 < value <= best]
-    return min(near, key=lambda value: (_error(folded, value), -value))
+    scale = min(near, key=lambda value: (_error(folded, value), -value))
+    return _on_threshold(cell, theta, scale)
+
+
+def _on_threshold(cell: Membrane, theta: Array, scale: float) -> float:
+    """Return a scale a little smaller, at which a threshold that all share loses nothing.
+
+    It is a whole mantissa then, or `TIE` more where `>=` meets a state that decays.
+    """
+    if theta.size == 0 or np.ptp(theta) != 0 or theta[0] <= 0:
+        return scale
+    over = TIE if cell.threshold == "greater_equal" and not whole(cell) else 0.0
+    mantissa = np.floor(theta[0] * scale - over + 1e-9)
+    return float((mantissa + over) / theta[0]) if mantissa >= 1 else scale
+
+
+def whole(cell: Membrane) -> bool:
+    """Is v always a whole multiple of 64: weights add to it, and nothing decays."""
+    return not cell.has_current and bool((cell.keep_v == 1.0).all())
 
 
 def _error(folded: list[Any], scale: float) -> float:

@@ -186,8 +186,10 @@ WRONG = {
     "a file below a file": (RUN.replace("t.npz", "file/t.npz"), "net.nir", "file is a file"),
     "a probe of nothing": (f"{RUN} --probe lif.w", "net.nir", "nothing to probe at 'lif.w'"),
     "a run without dt": (RUN.replace(" --dt 1e-3", ""), "net.nir", "--dt 1e-4"),
-    "an unknown target": (EXPORT.replace("lava", "gpu"), "net.nir", "unknown backend 'gpu'"),
-    "a target that has no artefact": (EXPORT.replace("lava", "emulator"), "net.nir", "no artefact"),
+    "an unknown target": (EXPORT.replace("lava", "gpu"), "net.nir", "be written for 'gpu'"),
+    "a target without an artefact": (
+        EXPORT.replace("lava", "emulator"), "net.nir", "be written for 'emulator'",
+    ),
     "an export into a folder in use": (EXPORT.replace("bundle", "used"), "net.nir", "in use"),
     "no array at all": (
         COMPARE.replace("spikes.npz", "unrelated.npz"), "unrelated.npz", "nothing in unrelated.npz"

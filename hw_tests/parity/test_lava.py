@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeport.backends import emulator
 from spikeport.compiler import fixed
 from spikeport.compiler.errors import BackendError, DataError, LoweringError, OutputError
 from spikeport.compiler.host import host_biases
@@ -59,12 +60,21 @@ def loop(program, inputs, steps, drive=None):
             if drive and name in drive:
                 bias = bias + drive[name][:, t]
             if t >= cell.start_step:
-                spikes[name][:, t] = step_integer(
+                spikes[name][:, t], _ = step_integer(
                     cell, program.arithmetic, state[name], received, bias
                 )
             probes[f"{name}.u"][:, t] = state[name]["u"]
             probes[f"{name}.v"][:, t] = state[name]["v"]
     return spikes, probes
+
+
+def emulated(run):
+    """Return what `loop` returns, of the emulator itself."""
+    probe = [f"{name}.{variable}" for name in run.program.neurons for variable in ("u", "v")]
+    traces = emulator.run(run.program, run.inputs, run.steps, probe=probe)
+    silent = {name: np.zeros_like(traces.probes[f"{name}.v"]) for name in run.program.neurons}
+    spikes = silent | {name: events.dense() for name, events in traces.spikes.items()}
+    return spikes, traces.probes
 
 
 def differences(traces, spikes, probes):
@@ -120,6 +130,7 @@ def test_500_random_networks_equal_lava_in_every_u_v_and_spike(lava, networks):
         for run, traces in zip(batch, lava.run_many(jobs), strict=True):
             ours = loop(run.program, run.inputs, run.steps)
             assert differences(traces, *ours) == {}
+            assert differences(traces, *emulated(run)) == {}
             cells += sum(values.size for values in traces.probes.values())
             spikes += sum(traces.spikes[name].total for name in run.program.neurons)
     assert cells > 200_000
@@ -131,6 +142,7 @@ def test_sums_that_wrap_clip_and_overflow_int32_equal_lava(lava, networks):
     jobs = [lava.Job(run.program, run.inputs, run.steps) for run in runs]
     for run, traces in zip(runs, lava.run_many(jobs), strict=True):
         assert differences(traces, *loop(run.program, run.inputs, run.steps)) == {}
+        assert differences(traces, *emulated(run)) == {}
     edges, far = (loop(run.program, run.inputs, run.steps)[1] for run in runs)
     assert edges["lif0.u"].max() == 1 << 23  # 2**23 itself is legal in Lava's u
     assert far["lif0.u"].max() > 1 << 24  # one period is taken off, not all of them
@@ -148,11 +160,11 @@ def test_input_counts_are_graded_spikes(lava, networks):
 
 def test_the_recording_of_lava_equals_our_integers(networks):
     for run in networks.load():
-        spikes, probes = loop(run.program, run.inputs, run.steps)
-        for name in run.program.neurons:
-            np.testing.assert_array_equal(spikes[name], run.spikes[name])
-            np.testing.assert_array_equal(probes[f"{name}.u"], run.u[name])
-            np.testing.assert_array_equal(probes[f"{name}.v"], run.v[name])
+        for spikes, probes in (loop(run.program, run.inputs, run.steps), emulated(run)):
+            for name in run.program.neurons:
+                np.testing.assert_array_equal(spikes[name], run.spikes[name])
+                np.testing.assert_array_equal(probes[f"{name}.u"], run.u[name])
+                np.testing.assert_array_equal(probes[f"{name}.v"], run.v[name])
 
 
 def test_only_the_recorder_is_ours_when_lava_has_everything(lava, networks):

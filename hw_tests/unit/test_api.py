@@ -15,7 +15,9 @@ import pytest
 
 import spikeport as sp
 from spikeport.compiler.errors import LoweringError, OutputError, SpikeportError
-from spikeport.compiler.network import Affine, Input, Network, Output
+from spikeport.compiler.network import Affine, Input, Linear, Network, Output
+from spikeport.demo import run as demo
+from spikeport.models.neurons.cuba_lif import CubaLif
 from spikeport.models.neurons.li import Li
 from spikeport.models.neurons.lif import Lif
 
@@ -109,6 +111,16 @@ def test_the_readme_example_from_load_to_report(net, x, tmp_path):
     assert report["energy"]["joules_per_sample"] == cost.joules_per_sample
     with pytest.raises(OutputError, match="is in use"):
         sp.report(parity, cost).save(tmp_path / "out")
+
+
+def test_deploy_completes_the_part_of_a_report_but_overwrites_no_whole_one(net, x, tmp_path):
+    parity = sp.compare(sp.run(net, x), sp.run(sp.compile(net, calibration=x), x))
+    out = tmp_path / "out"
+    sp.report(parity).save(out)
+    sp.deploy(net, data=x, out=out, backends_wanted=["emulator"])
+    assert json.loads((out / "report.json").read_text())["complete"] is True
+    with pytest.raises(OutputError, match="is in use"):
+        sp.deploy(net, data=x, out=out, backends_wanted=["emulator"])
 
 
 def test_the_verbs_agree_with_deploy(net, x, result):
@@ -310,3 +322,20 @@ def test_the_training_example_trains_a_network_that_deploys(tmp_path):
         tmp_path / "digits.nir", data=tmp_path / "digits.npz", backends_wanted=["emulator"]
     )
     assert result["accuracy"]["reference"] == pytest.approx(told / 100, abs=5e-5)
+
+
+def test_check_needs_no_dt_even_where_time_constants_lie_far_apart():
+    one = np.ones(2)
+    wide = CubaLif(2.0 * one, 1e-3 * one, one, 0 * one, one, 0 * one, one)
+    nodes = {"in": Input((2,)), "w": Linear(np.eye(2)), "n": wide, "out": Output((2,))}
+    net = Network(nodes, (("in", "w"), ("w", "n"), ("n", "out")))
+    assert sp.check(net)["fits"] is True
+
+
+def test_the_demo_replaces_its_own_report_and_no_other(tmp_path, net, x, monkeypatch):
+    monkeypatch.setattr(demo, "deploy", lambda *_, **given: {"command": given["command"]})
+    demo.run_demo(tmp_path / "own", print, print)
+    demo.run_demo(tmp_path / "own", print, print)
+    sp.deploy(net, data=x, out=tmp_path / "other", backends_wanted=["emulator"])
+    with pytest.raises(OutputError, match="is in use"):
+        demo.run_demo(tmp_path / "other", print, print)

@@ -513,3 +513,17 @@ def test_two_spikes_in_one_step_of_an_input_are_refused():
     program = program_of(lively(0.5))
     with pytest.raises(DataError, match="holds 2 spikes in one step"):
         emulator.run(program, {"in": np.full((1, 5, 40), 2)})
+
+
+def test_what_leaves_24_bits_is_counted_and_said():
+    program = program_of(lively(0.5))
+    quiet = emulator.run(program, {"in": np.zeros((1, 5, 40))})
+    assert quiet.notes == ()
+    weights = np.full((program.populations["a"].size, 40), 254, np.int32)
+    loud = replace(
+        program,
+        synapses=(Synapses("loud", "in", "a", weights, 7, "mixed"), *program.synapses[1:]),
+    )
+    traces = emulator.run(loud, {"in": np.ones((1, 5, 40))})
+    assert traces.extra["overflows"]["a"] > 0
+    assert "left 24 bits" in traces.notes[0]

@@ -76,7 +76,7 @@ def six_neurons() -> Program:
 X = np.array([[1, 1, 0, 1], [0, 1, 0, 0]], np.uint8)[:, :, None]
 
 
-def costed(chip, column, pieces=1):
+def costed(chip, column, pieces=None):
     image = verify(place(six_neurons(), chip))
     return sp.cost(image, run(image, X), column, pieces)
 

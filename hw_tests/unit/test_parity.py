@@ -126,13 +126,14 @@ def test_the_plain_form_is_what_json_prints():
     assert parity.to_dict() == {
         "cells": 48,
         "different": 1,
+        "spikes_repeated": 1.0,
         "samples": 2,
         "variables": ["spikes"],
         "first_difference": first,
         "populations": {
             "a": {
                 "cells": 48, "different": 1, "lag": 1, "spikes_reference": 3,
-                "spikes_emulator": 4, "first_difference": first,
+                "spikes_emulator": 4, "spikes_shared": 3, "first_difference": first,
             }
         },
     }  # fmt: skip

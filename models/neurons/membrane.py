@@ -83,6 +83,7 @@ def membrane(
         "v_threshold": np.full(size, np.inf),
         "v_reset": v_reset,
         "v_initial": initial.copy(),
+        "v_offset": np.zeros(size),
         "v_min": np.full(size, -np.inf if semantics.v_min is None else semantics.v_min),
         "refractory_steps": np.full(size, steps_of(semantics.refractory, dt), np.int64),
     }
@@ -191,8 +192,11 @@ def start_integer(cell: Cell, samples: int) -> dict[str, Array]:
 
 def step_integer(
     cell: Cell, arithmetic: Arithmetic, state: dict[str, Array], received: Array, bias: Array
-) -> Array:
-    """Take one integer step in place and return the spikes, bool, (samples, n).
+) -> tuple[Array, int]:
+    """Take one integer step in place.
+
+    Returns:
+        The spikes, bool, (samples, n), and in how many cells u or v left its 24 bits.
 
     Args:
         cell: integer parameters.
@@ -205,20 +209,18 @@ def step_integer(
     unlimited = arithmetic.overflow == "unlimited"
     by_synapse = arithmetic.weight_exp_at == "synapse"
     aligned = received if by_synapse else received << fixed.WEIGHT_SHIFT
-    total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64))
-    if unlimited:
-        u = total + aligned
-    else:
-        # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
-        u = fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total + fixed.wrap_int32(aligned)))
+    total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64)) + aligned
+    # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
+    u = total if unlimited else fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total))
     moved = fixed.decay(state["v"], 4096 - cell.decay_v.astype(np.int64)) + u + bias
     v = moved if unlimited else fixed.saturate(fixed.wrap_int32(moved))
+    left = int(np.count_nonzero(u != total) + np.count_nonzero(v != moved))
     held = state["refractory"] > 0
     v = np.maximum(np.where(held, state["v"], v), cell.v_min)
     state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
         state["v"] = v
-        return np.zeros(v.shape, bool)
+        return np.zeros(v.shape, bool), left
     threshold = cell.v_threshold.astype(np.int64) << fixed.WEIGHT_SHIFT
     spikes = np.asarray((v > threshold) & ~held)
     if cell.reset == "to_value":
@@ -228,7 +230,7 @@ def step_integer(
     if (cell.refractory_steps > 1).any():
         state["refractory"] = np.where(spikes, cell.refractory_steps - 1, state["refractory"])
     state["v"] = v
-    return spikes
+    return spikes, left
 
 
 def steps_of(seconds: float, dt: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     from spikeport.cli.app import app
     from spikeport.compiler.errors import SpikeportError, printable
 
+    signal.signal(signal.SIGTERM, _end)  # so that what runs below cleans up
     try:
         app()
     except SpikeportError as error:
@@ -40,6 +42,10 @@ def main() -> None:
             "  fix: report it, with what SPIKEPORT_DEBUG=1 shows"
         )
         sys.exit(70)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {number}")
 
 
 def _complain(text: str) -> None:

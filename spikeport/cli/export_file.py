@@ -36,9 +36,9 @@ def export_file(
     for repair in net.repairs:
         say(repair)
     check_folder(out)
+    if to != "lava":
+        raise DataError(f"nothing can be written for {to!r}", "known is lava", "--to lava")
     target = backends.find(to)
-    if not hasattr(target, "export"):
-        raise DataError(f"{to!r} has no artefact to write", "known is lava", "--to lava")
     contract.require_said(net.semantics, typed())
     contract.require_dt(net.semantics, typed())
     calibration = None if data is None else read_data(data, net, kind)

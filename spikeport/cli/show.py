@@ -172,7 +172,9 @@ def _accuracy(accuracy: Mapping[str, Any]) -> str:
 
 def _against(parity: Mapping[str, Any]) -> str:
     share = 1 - parity["different"] / parity["cells"]
-    return f"{share:.3%} of {parity['cells']} cells equal, each population at its lag"
+    text = f"{share:.3%} of {parity['cells']} cells equal, each population at its lag"
+    repeated = parity["spikes_repeated"]
+    return text if repeated is None else f"{text}; {repeated:.1%} of the spikes at their step"
 
 
 def _lava(result: Mapping[str, Any]) -> str:
@@ -205,8 +207,11 @@ def joules(value: float) -> str:
 
 
 def print_doctor(plain: Mapping[str, Any]) -> None:
-    """Print what is on this machine."""
-    _print_nested(plain, 0)
+    """Print what is on this machine, and what is missing last."""
+    _print_nested({name: value for name, value in plain.items() if name != "missing"}, 0)
+    for missing in plain["missing"]:
+        why = f": {missing['why']}" if missing["why"] else ""
+        print(f"missing: {missing['what']}{why}\n  fix: {missing['fix']}")
 
 
 def _print_nested(plain: Mapping[str, Any], depth: int) -> None:
@@ -215,4 +220,4 @@ def _print_nested(plain: Mapping[str, Any], depth: int) -> None:
             print(f"{'  ' * depth}{name}:")
             _print_nested(value, depth + 1)
         else:
-            print(f"{'  ' * depth}{name}: {value}")
+            print(f"{'  ' * depth}{name}: {'none' if value is None else value}")

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikeport.deployment import Progress, deploy
+from spikeport.deployment import Progress, deploy, write_result
+from spikeport.files import check_folder
+from spikeport.pages import FILES
 
 HERE = Path(__file__).parent
+COMMAND = "spikeport demo"
 
 
 def run_demo(out: Path, say: Callable[[str], None], progress: Progress) -> dict[str, Any]:
     """Deploy the demo network to loihi1 and return the result of `deploy`.
 
-    An older report of the demo in `out` is replaced; anything else there is left alone.
+    An older report of the demo in `out` is replaced, when the new one is there; anything else in
+    it is left alone.
+
+    Raises:
+        OutputError: the folder holds something else.
     """
-    _remove_old_report(out)
-    graph = HERE / "digits.nir"
-    return deploy(
-        graph, "loihi1", HERE / "digits.npz", out,
-        command=f"spikeport demo --out {out}", say=say, progress=progress,
+    older = _is_demo_report(out)
+    if not older:
+        check_folder(out)
+    result = deploy(
+        HERE / "digits.nir", "loihi1", HERE / "digits.npz",
+        command=f"{COMMAND} --out {out}", say=say, progress=progress,
     )  # fmt: skip
+    result["files"] = write_result(result, out)
+    return result
 
 
-def _remove_old_report(out: Path) -> None:
-    """Remove the three files of a report, if they are all that the folder holds."""
-    ours = {"report.html", "report.json", "report.md"}
-    if out.is_dir() and {path.name for path in out.iterdir()} == ours:
-        for name in ours:
-            (out / name).unlink()
+def _is_demo_report(folder: Path) -> bool:
+    """Is a report of the demo, and nothing else, in this folder."""
+    try:
+        if {path.name for path in folder.iterdir()} != set(FILES.values()):
+            return False
+        old = json.loads((folder / FILES["report_json"]).read_text("utf8"))
+        return str(old["command"]).startswith(COMMAND)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -49,6 +49,7 @@ def report(parity: Parity, cost: Cost | None = None, **more: Any) -> Report:
     side = f"{parity.got}_vs_{parity.expected}"
     result: dict[str, Any] = {
         "spikeport": __version__,
+        "complete": False,
         "parity": {side: parity.to_dict(), "wording": WORDING},
         "samples": parity.samples,
         **more,
