@@ -87,16 +87,17 @@ def absent_fields(fields: Fields) -> Mapping[str, float]:
 
 def _read_neuron(fields: Fields) -> Any:
     kind: Any = NEURONS[fields.type]
+    absent = absent_fields(fields)
     values = {}
     for each in fields_of(kind):
-        if each.name in kind.absent and not fields.has(each.name):
-            values[each.name] = np.array(kind.absent[each.name])
+        if each.name in absent:
             continue
         values[each.name] = number(fields, each.name)
         if each.name in kind.positive:
             above_zero(fields, each.name, values[each.name])
     _check_like_shapes(fields, values)
-    return kind(**values)
+    like = max(values.values(), key=np.size)
+    return kind(**values, **{name: np.full(like.shape, value) for name, value in absent.items()})
 
 
 def _check_like_shapes(fields: Fields, values: Mapping[str, Any]) -> None:

@@ -365,3 +365,12 @@ def test_what_a_file_leaves_out_is_said_once_for_all_nodes(tmp_path: Path):
         "single values of parameters hold for all neurons of 'end', 'node'",
     )
     assert net.nodes["node"].v_reset.tolist() == [0, 0, 0]
+
+
+def test_an_absent_level_is_not_called_a_single_value(tmp_path: Path):
+    three = np.ones(3)
+    write_chain(tmp_path / "lif.nir", (3,), nir.LIF(three, three, 0 * three, three, 0 * three))
+    with h5py.File(tmp_path / "lif.nir", "r+") as file:
+        del file["node/nodes/node/v_reset"]
+    (said,) = [r for r in read_network(tmp_path / "lif.nir").repairs if "'node'" in r]
+    assert said == "v_reset (taken as 0) is not in the file for 'node'"

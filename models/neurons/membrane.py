@@ -216,7 +216,8 @@ def step_integer(
     v = moved if unlimited else fixed.saturate(fixed.wrap_int32(moved))
     left = int(np.count_nonzero(u != total) + np.count_nonzero(v != moved))
     held = state["refractory"] > 0
-    v = np.maximum(np.where(held, state["v"], v), cell.v_min)
+    v = np.where(held, state["v"], v)
+    v = v if unlimited else np.maximum(v, cell.v_min)
     state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
         state["v"] = v
