@@ -56,7 +56,7 @@ class Cell:
         bias_exponent: 0 .. 7.
         reset: `to_value` (v = v_reset), `subtract` (v -= v_threshold << 6) or `none`.
         v_reset, v_initial: levels of v, full 24-bit scale.
-        v_min: clamp from below.
+        v_min: clamp from below; the `unlimited` datapath has none.
         refractory_steps: 1 loses no step; R holds v at its reset value for R - 1 steps.
         start_step: the state is held at v_initial before this step.
         spiking: False for readouts.

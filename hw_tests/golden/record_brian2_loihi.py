@@ -31,7 +31,7 @@ import brian2_loihi
 import numpy as np
 
 SEED = 52
-NETWORKS = 80
+NETWORKS = 520
 STEPS = 60
 MIXED, EXCITATORY, INHIBITORY = 1, 2, 3
 RANGE = {MIXED: (-256, 254), EXCITATORY: (0, 255), INHIBITORY: (-256, 0)}

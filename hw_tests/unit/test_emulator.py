@@ -129,7 +129,7 @@ def step(neuron: Neuron, registers: dict[str, int], layer: Layer, how: Arithmeti
     held = neuron.pause > 0
     if held:
         v, neuron.pause = neuron.v, neuron.pause - 1
-    neuron.v = max(v, registers["v_min"])
+    neuron.v = v if free else max(v, registers["v_min"])  # brian2_loihi has no floor
     threshold = registers["v_threshold"] * 64
     if held or not layer.spiking or neuron.v <= threshold:
         return 0
