@@ -23,7 +23,7 @@ lint: dev ## style and types
 	@.venv/bin/mypy
 
 fuzz: dev ## property tests on examples that no run has tried before
-	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -m "not slow" -q -k "random or any or property" hw_tests/unit hw_tests/contract
+	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -q -m hypothesis hw_tests/unit hw_tests/contract
 
 bench: dev ## measure the emulator
 	@.venv/bin/python hw_tests/bench/bench_emulator.py

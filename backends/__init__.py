@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +12,22 @@ if __name__ != "spikeport.backends":
 if TYPE_CHECKING:
     from spikeport.compiler.chip import Chip
 
-BUILT_IN = ("reference", "emulator", "lava")
 CHIPS = Path(__file__).parent / "chips"
 
 
 def find(name: str) -> Any:
-    """Return the backend module of a name: built in, or an entry point `spikeport.backends`.
+    """Return the backend module of a name, ours or another's: an entry point `spikeport.backends`.
 
     Raises:
         DataError: no such backend.
     """
     from spikeport.compiler.errors import DataError
 
-    if name in BUILT_IN:
-        return import_module(f"spikeport.backends.{name}")
-    others = {point.name: point for point in entry_points(group="spikeport.backends")}
-    if name not in others:
-        known = ", ".join(sorted({*BUILT_IN, *others}))
-        raise DataError(f"unknown backend {name!r}", f"known are {known}", "--backend emulator")
-    return others[name].load()
+    known = {point.name: point for point in entry_points(group="spikeport.backends")}
+    if name not in known:
+        listed = ", ".join(sorted(known))
+        raise DataError(f"unknown backend {name!r}", f"known are {listed}", "--backend emulator")
+    return known[name].load()
 
 
 def chip_names() -> list[str]:

@@ -11,9 +11,9 @@ from hypothesis import settings
 
 from spikeport.compiler.errors import MissingError
 
-# The suite tries the same examples in every run; `make fuzz` tries new ones, and more.
+# The suite tries the same examples in every run; `make fuzz` tries new ones.
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
-settings.register_profile("fuzz", deadline=None, max_examples=2000)
+settings.register_profile("fuzz", deadline=None)
 settings.load_profile(os.environ.get("SPIKEPORT_EXAMPLES", "suite"))
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

@@ -100,7 +100,7 @@ def deploy(
     if samples.labels is not None:
         membrane = clocked.populations[clocked.output].membrane
         check_decoder(decode, clocked.output, membrane is None or membrane.spiking)
-    pieces, labels = samples.samples if stream else 1, samples.labels
+    pieces, labels = samples.samples if stream else None, samples.labels
     samples = _streamed(samples) if stream else samples
     host = samples.host()
     retimed = for_chip(clocked, target, frozenset(host), allow_skew)
@@ -108,13 +108,12 @@ def deploy(
     probe = [f"{clocked.output}.v"] if wants_v else []
     ideal, watch = _run_reference(clocked, samples, probe, progress)
     image = lower(retimed, target, watch.peaks(clocked, samples), host)
-    few = _for_lava(image, samples, pieces if stream else None, lava_samples)
+    few = _for_lava(image, samples, pieces, lava_samples)
     runs = _run(image, samples, few, ideal, probe, backends_wanted, say, progress)
-    streamed = pieces if stream else None
-    costs = {name: cost(image, runs.emulator, name, streamed) for name in target.costs}
+    costs = {name: cost(image, runs.emulator, name, pieces) for name in target.costs}
     result = plain_result(
         Deployment(
-            net, clocked, image, samples, pieces, stream, labels, runs, costs, column, decode,
+            net, clocked, image, samples, pieces, labels, runs, costs, column, decode,
             input, command,
         )
     )  # fmt: skip

@@ -44,8 +44,7 @@ class Deployment:
     Attributes:
         net, clocked, image: the nouns on the way.
         data: what was run; one long sample where it was streamed.
-        pieces: samples that were joined into it; 1 without streaming.
-        streamed: do samples follow each other without a reset.
+        pieces: samples that were joined into it without a reset; None without streaming.
         labels: of the original samples, or None.
         runs: the traces.
         costs: per column; `column` is the one that leads.
@@ -56,8 +55,7 @@ class Deployment:
     clocked: Clocked
     image: Image
     data: Data
-    pieces: int
-    streamed: bool
+    pieces: int | None
     labels: Any
     runs: Runs
     costs: Mapping[str, Cost]
@@ -65,6 +63,16 @@ class Deployment:
     decode: str
     input: str
     command: str
+
+    @property
+    def streamed(self) -> bool:
+        """Do samples follow each other without a reset."""
+        return self.pieces is not None
+
+    @property
+    def in_one(self) -> int:
+        """How many samples each one of the run holds."""
+        return self.pieces or 1
 
 
 def plain_result(deployment: Deployment) -> dict[str, Any]:
@@ -82,8 +90,8 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "repairs": list(net.repairs),
         "notes": [*program.notes, *chip.notes, *_notes(deployment)],
         "latency_steps": program.lags[program.output],
-        "samples": deployment.data.samples * deployment.pieces,
-        "steps": deployment.data.steps // deployment.pieces,
+        "samples": deployment.data.samples * deployment.in_one,
+        "steps": deployment.data.steps // deployment.in_one,
         "input": deployment.input,
         "decode": deployment.decode,
         "stream": deployment.streamed,
@@ -95,9 +103,9 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
             name: int(getattr(chip.topology, name).value)
             for name in type(chip.topology).model_fields
         },
-        "cores": _cores(image, runs.emulator, deployment.pieces, chosen),
+        "cores": _cores(image, runs.emulator, deployment.in_one, chosen),
         "energy": energy_plain(deployment.costs, chosen, static_of(chip)),
-        "neurobench": neurobench(image, runs.emulator, deployment.pieces),
+        "neurobench": neurobench(image, runs.emulator, deployment.in_one),
         "losses": [dict(loss) for loss in program.losses],
         "populations": _populations(deployment),
         "backends": _backends(runs),
@@ -146,7 +154,7 @@ def _pieces(traces: Traces, deployment: Deployment) -> int:
     """Return how many samples follow each other in one of the run (Lava may run fewer)."""
     if not deployment.streamed:
         return 1
-    return traces.model_steps * deployment.pieces // deployment.data.steps
+    return traces.model_steps * deployment.in_one // deployment.data.steps
 
 
 def _accuracy(deployment: Deployment) -> dict[str, Any]:

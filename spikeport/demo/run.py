@@ -24,8 +24,7 @@ def run_demo(out: Path, say: Callable[[str], None], progress: Progress) -> dict[
     Raises:
         OutputError: the folder holds something else.
     """
-    older = _is_demo_report(out)
-    if not older:
+    if not _is_demo_report(out):
         check_folder(out)
     result = deploy(
         HERE / "digits.nir", "loihi1", HERE / "digits.npz",
