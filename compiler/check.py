@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.clocked import Clocked, Membrane
 from spikeport.compiler.errors import SpikeportError
 from spikeport.compiler.fixed import weight_range
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
 from spikeport.compiler.place.verify import verify
-from spikeport.compiler.program import Program
+from spikeport.compiler.program import Cell, Program
 
 Noun = TypeVar("Noun", Network, Clocked, Program, Image)
 Rule = Callable[[Any], Iterator[str]]
@@ -92,6 +92,8 @@ def floats_are_finite(clocked: Clocked) -> Iterator[str]:
             yield f"{each.name!r} holds a weight that is not finite"
     for name in clocked.neurons:
         cell = clocked.populations[name].cell
+        if not isinstance(cell, Membrane):
+            continue
         for field in ("keep_u", "keep_v", "gain_u", "gain_v", "drive_v", "v_reset", "v_initial"):
             if not np.isfinite(getattr(cell, field)).all():
                 yield f"{field} of {name!r} is not finite"
@@ -99,12 +101,15 @@ def floats_are_finite(clocked: Clocked) -> Iterator[str]:
 
 def integers_fit_their_fields(program: Program) -> Iterator[str]:
     """Every register holds what its width can hold (hardware.md 1.1)."""
+    arithmetic = program.arithmetic
     for name in program.neurons:
         cell = program.populations[name].cell
+        if not isinstance(cell, Cell):
+            continue
         ranges: Mapping[str, tuple[int, int]] = {
             "decay_u": (0, 4095),
-            "decay_v": (0, 4095),
-            "v_threshold": (0, 131072),  # 131072 never spikes: a readout
+            "decay_v": (0, 4095 if arithmetic.state_bits == 24 else 4096),
+            "v_threshold": (0, arithmetic.never),
             "bias_mantissa": (-4095, 4095),
             "bias_exponent": (0, 7),
             "refractory_steps": (1, 64),
@@ -124,7 +129,8 @@ def weights_fit_their_bits(program: Program) -> Iterator[str]:
             yield f"a weight of {each.name!r} is outside {low} to {high}"
         if each.sign_mode == "mixed" and each.weight_bits == 8 and (np.asarray(values) % 2).any():
             yield f"a mixed-sign weight of {each.name!r} is odd"
-        if not -7 <= each.exponent <= 7 or not 1 <= each.delay_steps <= 62:
+        lowest = -7 if program.largest_message(each.pre) <= 1 else -31
+        if not lowest <= each.exponent <= 7 or not 1 <= each.delay_steps <= 62:
             yield f"{each.name!r} has exponent {each.exponent}, delay {each.delay_steps}"
 
 

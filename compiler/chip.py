@@ -103,6 +103,7 @@ class Limits(Counts):
     bias_exponent: Range
     state_bits: Figure
     refractory_steps: Range
+    message_bits: Figure | None = None
 
 
 class CostColumn(Strict):
@@ -130,8 +131,10 @@ class Chip(Strict):
         level: `oracle-equal` (arithmetic tested against an outside implementation), `rules`
             (limits only) or `estimate`.
         kinds: neuron kinds (NIR names) that it runs.
-        resets: ways of resetting v that it runs.
-        signals: what a population may send to another.
+        resets, reset_when: ways of resetting v that it runs, and when.
+        thresholds: comparisons with the threshold: `greater`, `greater_equal`.
+        signals: what a population may send to another: `binary`, `count`, `graded`.
+        holds_state: can a population rest for some steps without its state moving (`--slow`).
         arithmetic: name of the emulator's datapath.
         static_power: of one chip; stated beside the dynamic energy, never added.
         costs: energy columns by name.
@@ -145,7 +148,10 @@ class Chip(Strict):
     kinds: tuple[str, ...]
     resets: tuple[str, ...]
     signals: tuple[str, ...]
-    arithmetic: Literal["lava", "nengo_loihi", "brian2_loihi"]
+    arithmetic: Literal["lava", "nengo_loihi", "brian2_loihi", "graded"]
+    reset_when: tuple[str, ...] = ("same_step",)
+    thresholds: tuple[str, ...] = ("greater",)
+    holds_state: bool = False
     topology: Topology
     limits: Limits
     static_power: Figure
@@ -160,6 +166,11 @@ class Chip(Strict):
                 f"default_cost is {self.default_cost!r}, the costs are {', '.join(self.costs)}"
             )
         return self
+
+    @property
+    def message_bits(self) -> int:
+        """Width of a graded message, sign included; 0 where axons carry spikes."""
+        return 0 if self.limits.message_bits is None else int(self.limits.message_bits.value)
 
     @property
     def cores(self) -> int:

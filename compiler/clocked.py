@@ -68,9 +68,10 @@ class Population:
     """A group of like neurons, or an input, or the constant source.
 
     Attributes:
-        kind: NIR name of the neuron kind, or `input` or `constant`.
+        kind: NIR name of the neuron kind (or an extension's), or `input` or `constant`.
         shape: without batch; neurons are numbered in C order.
-        membrane: per-step parameters; None for inputs and the constant.
+        membrane: per-step parameters, a `Membrane` or another type of cell that `kinds.STEPS`
+            knows; None for inputs and the constant.
         signal: what it sends: `binary`, `count` or `analog`.
         start_step: the state is held at its initial value before this step (retiming).
     """
@@ -136,6 +137,8 @@ class Clocked:
             retiming).
         repairs, notes: sentences for the report.
         name: for messages.
+        slow: steps here per step of the network; a population moves where its step less its lag
+            is a multiple of it, and holds its state between.
     """
 
     dt: float
@@ -146,6 +149,7 @@ class Clocked:
     repairs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "network"
+    slow: int = 1
 
     @property
     def inputs(self) -> list[str]:

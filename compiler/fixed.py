@@ -89,6 +89,16 @@ def shift(value: Array, exponent: int) -> Array:
     return value << exponent if exponent >= 0 else value >> -exponent
 
 
+def round_shift(value: Array, bits: int) -> Array:
+    """Return value / 2**bits, rounded half up: a message with fewer bits than the state.
+
+    >>> round_shift(np.array([-3, -2, 2, 3]), 2).tolist()
+    [-1, 0, 1, 1]
+    """
+    half = (1 << bits) >> 1
+    return shift(np.asarray(value, np.int64) + half, -bits)
+
+
 def truncate_weights(mantissa: Array, sign_mode: str, bits: int, rounding: str) -> Array:
     """Return weight mantissas with the low bits that `bits` cannot hold removed.
 

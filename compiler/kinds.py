@@ -7,7 +7,8 @@ the house knows a kind by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -37,7 +38,42 @@ class Neuron(Protocol):
         """Return the per-step parameters, see `clocked.Membrane`."""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How a type of cell is stepped; cells are per-step parameters, floats or integers.
+
+    Attributes:
+        start: (cell, samples) -> variables before the first step, each (samples, n).
+        step: takes one step in place and returns what the neurons send, (samples, n): counts of
+            spikes, or v where they are analog. Of a float cell it is called with (cell,
+            variables, received); of an integer cell with (cell, arithmetic, variables, received,
+            bias), and returns also how many cells overflowed.
+    """
+
+    start: Callable[..., dict[str, Array]]
+    step: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """How a type of cell that is not of the integrate-and-fire family becomes integers.
+
+    Attributes:
+        scale: (float cell, chip) -> weight units per float unit of v.
+        gain: float cell -> factor from what arrives to v, (n,).
+        integer: (name, population, scale, chip, losses) -> integer cell; adds rows to losses.
+    """
+
+    scale: Callable[..., float]
+    gain: Callable[..., Array]
+    integer: Callable[..., Any]
+
+
 NEURONS: dict[str, type] = {}
+#: Type of float cell -> how it is quantized; the membrane family is `quantize/` itself.
+QUANTIZERS: dict[type, Quantizer] = {}
+#: Type of cell -> how it is stepped. Backends that run our own steps find them here.
+STEPS: dict[type, Steps] = {}
 Kind = TypeVar("Kind", bound="type[Any]")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from spikeport.compiler.check import check
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.clock import clock
@@ -51,13 +52,28 @@ def to_clocked(net: Network) -> Clocked:
 
 
 def for_chip(
-    clocked: Clocked, chip: Chip, host: frozenset[str] = frozenset(), allow_skew: bool = False
+    clocked: Clocked,
+    chip: Chip,
+    host: frozenset[str] = frozenset(),
+    allow_skew: bool = False,
+    slow: int = 1,
 ) -> Clocked:
-    """Return the same network with the delays and lags of a chip; its rasters are equal, later."""
+    """Return the same network with the delays and lags of a chip; its rasters are equal, later.
+
+    Raises:
+        LoweringError: a loop cannot be retimed, or the chip cannot be slow.
+    """
+    if slow > 1 and not chip.holds_state:
+        raise LoweringError(
+            f"{chip.name} cannot take {slow} steps per step of the network",
+            "its neurons decay in every step, so no state waits for the next one",
+            "choose a chip that can hold its state: --chip generic_graded",
+        )
     for step in NORMAL_FORM:
         clocked = check(step(clocked), after=step.__name__)
     delays = chip.limits.delay_steps
-    return check(retime(clocked, delays.low, delays.high, host, allow_skew), after="retime")
+    retimed = retime(clocked, delays.low, delays.high, host, allow_skew, slow)
+    return check(retimed, after="retime")
 
 
 def lower(
@@ -81,7 +97,8 @@ def compile_network(
     peaks: Mapping[str, Peaks] | None = None,
     host: Mapping[str, bool] | None = None,
     allow_skew: bool = False,
+    slow: int = 1,
 ) -> Image:
     """Return a network, with complete semantics, as integers on cores; see `lower`."""
-    retimed = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew)
+    retimed = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew, slow)
     return lower(retimed, chip, peaks or {}, host or {})

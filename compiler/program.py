@@ -14,26 +14,40 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.fixed import WEIGHT_SHIFT
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution, Shape, freeze_fields
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The three switches in which Loihi emulators differ (hardware.md 2.4).
+    """The switches in which Loihi emulators differ (hardware.md 2.4), and the states' width.
 
     Attributes:
         overflow: of u: `lava`, `twos_complement`, `saturate` or `unlimited`.
         weight_truncation: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi).
         weight_exp_at: `sum` (Lava shifts the sum) or `synapse` (each weight).
+        state_bits: width of u and v, sign included; 24, or 32, where both saturate.
     """
 
     overflow: str = "lava"
     weight_truncation: str = "floor"
     weight_exp_at: str = "sum"
+    state_bits: int = 24
+
+    @property
+    def largest_state(self) -> int:
+        """Largest u and v; the smallest is its negative."""
+        return (1 << (self.state_bits - 1)) - 1
+
+    @property
+    def never(self) -> int:
+        """Threshold mantissa that no v is above."""
+        return 1 << (self.state_bits - 1 - WEIGHT_SHIFT)
 
 
 LAVA = Arithmetic()
+GRADED = Arithmetic("saturate", state_bits=32)
 NENGO_LOIHI = Arithmetic("twos_complement", "nearest", "synapse")
 BRIAN2_LOIHI = Arithmetic("unlimited", "zero", "synapse")
 
@@ -51,15 +65,20 @@ class Cell:
     Attributes:
         decay_u: 0 .. 4095; 4095 forgets everything.
         decay_v: 0 .. 4096; 0 never forgets.
-        v_threshold: mantissa, 0 .. 131071.
+        v_threshold: mantissa, 0 .. 131071 (of 24-bit states).
         bias_mantissa: -4095 .. 4095.
         bias_exponent: 0 .. 7.
-        reset: `to_value` (v = v_reset), `subtract` (v -= v_threshold << 6) or `none`.
-        v_reset, v_initial: levels of v, full 24-bit scale.
+        reset: `to_value` (v = v_reset), `subtract` (v -= v_threshold << 6), `none` or
+            `subtract_snntorch` (see `Semantics`); `reset_when`: `same_step` or `next_step`.
+        spike: `binary`, or `count` (floor(v / threshold) spikes in one message).
+        threshold: `greater`, or `greater_equal` where the chip compares so.
+        v_reset, v_initial: levels of v, full scale.
         v_min: clamp from below; the `unlimited` datapath has none.
         refractory_steps: 1 loses no step; R holds v at its reset value for R - 1 steps.
         start_step: the state is held at v_initial before this step.
-        spiking: False for readouts.
+        spiking: False where v is the output.
+        message_bits: width of a graded message, sign included; 0 where none is sent.
+        message_shift: an analog message is v >> message_shift, rounded half up.
     """
 
     decay_u: Array
@@ -72,12 +91,27 @@ class Cell:
     v_min: Array
     refractory_steps: Array
     reset: str = "to_value"
+    reset_when: str = "same_step"
+    spike: str = "binary"
+    threshold: str = "greater"
     start_step: int = 0
     spiking: bool = True
+    message_bits: int = 0
+    message_shift: int = 0
 
     def __post_init__(self) -> None:
         _only_integers(self)
         freeze_fields(self)
+
+    @property
+    def configuration(self) -> tuple[Array, ...]:
+        """What neurons of one core share through a table of configurations, each (n,)."""
+        return self.decay_u, self.decay_v, self.refractory_steps, self.bias_exponent
+
+    @property
+    def largest_message(self) -> int:
+        """Largest payload of what it sends: 1 for spikes."""
+        return (1 << (self.message_bits - 1)) - 1 if self.message_bits else int(self.spiking)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +121,8 @@ class CellPopulation:
     Attributes:
         kind: NIR name of the neuron kind, `input`, or `constant` (the bias neuron).
         shape: without batch; neurons are numbered in C order.
-        cell: integer parameters; None for inputs.
+        cell: integer parameters, a `Cell` or another type that `kinds.STEPS` knows; None for
+            inputs.
         scale, offset: v of the network is v of the integers / scale + offset, (n,) float64;
             a report of what quantization chose, never used in a step.
     """
@@ -106,6 +141,11 @@ class CellPopulation:
         """Number of compartments."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def sends_spikes(self) -> bool:
+        """Does it send spikes or counts; a population whose v is its output does not."""
+        return self.cell is None or bool(self.cell.spiking)
+
     def in_network_units(self, v: Array) -> Array:
         """Return v of the integers, (..., n), in the units of the float network."""
         return np.asarray(v / self.scale + self.offset)
@@ -119,7 +159,7 @@ class Synapses:
         name: of the NIR nodes it came from.
         pre, post: population names.
         mantissa: (post size, pre size) int32, dense array or CSR array, already truncated.
-        exponent: the sum over a step is shifted by it, -7 .. 7.
+        exponent: the sum over a step is shifted by it, -7 .. 7 (less behind graded messages).
         sign_mode: `mixed`, `excitatory` or `inhibitory`.
         weight_bits: 1 .. 8.
         delay_steps: a spike of step t acts in step t + delay_steps; 1 .. 62.
@@ -199,9 +239,11 @@ class Program:
         lags: population -> steps by which it answers later than the reference.
         arithmetic: the datapath.
         host: real-valued inputs by input name; those populations send no spikes.
+        message_bits: width of a graded message, sign included; 0 where axons carry spikes.
         losses: what quantization lost, one row (dict of plain values) per object.
         notes: sentences for the report.
         name: for messages.
+        slow: chip steps per step of the network, as in `Clocked`.
     """
 
     dt: float
@@ -211,10 +253,12 @@ class Program:
     lags: Mapping[str, int]
     arithmetic: Arithmetic = LAVA
     host: Mapping[str, HostCurrent] = field(default_factory=dict)
+    message_bits: int = 0
     losses: tuple[Mapping[str, Any], ...] = ()
     repairs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "network"
+    slow: int = 1
 
     @property
     def inputs(self) -> list[str]:
@@ -244,6 +288,13 @@ class Program:
     def into(self, post: str) -> list[Synapses]:
         """Return the projections that end in `post`."""
         return [each for each in self.synapses if each.post == post]
+
+    def largest_message(self, name: str) -> int:
+        """Return the largest payload that a population can send, 1 for spikes."""
+        cell = self.populations[name].cell
+        if cell is not None:
+            return int(cell.largest_message)
+        return (1 << (self.message_bits - 1)) - 1 if self.message_bits else 1
 
 
 def _only_integers(cell: Cell) -> None:

@@ -64,7 +64,7 @@ class Traces:
         dt: seconds per step.
         samples, steps: extents of the run; `steps` are the target's own steps.
         model_steps: steps of the input that the run answers; the window of population p is
-            [lags[p], lags[p] + model_steps).
+            [lags[p], lags[p] + model_steps) if `slow` is 1.
         spikes: population -> Events, inputs included.
         probes: `NAME.v` or `NAME.u` -> (samples, steps, n), after reset.
         lags: population -> steps by which it is late against the reference.
@@ -72,6 +72,7 @@ class Traces:
             `active` (steps in which the soma had something to do).
         state: starts the next run.
         output: name of the population that is decoded.
+        slow: steps of the target per model step; a window takes every so many'th.
         notes: sentences for the report.
     """
 
@@ -89,6 +90,7 @@ class Traces:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    slow: int = 1
 
     def window(self, name: str) -> Array:
         """Return the spikes of `name` on the model's time axis, (samples, model_steps, n).
@@ -97,16 +99,30 @@ class Traces:
             DataError: the run was too short for this population's lag.
         """
         first = self.lags.get(name, 0)
-        raster = self.spikes[name].dense()[:, first : first + self.model_steps]
+        after = first + self.model_steps * self.slow
+        raster = self.spikes[name].dense()[:, first : after : self.slow]
         if raster.shape[1] < self.model_steps:
             raise DataError(
                 f"the run of {self.steps} steps ends before {name!r} has answered",
-                f"its window is {first} to {first + self.model_steps}",
-                f"run {first + self.model_steps} steps",
+                f"its window is {first} to {after}",
+                f"run {after} steps",
             )
         return raster
 
     def probe_window(self, key: str) -> Array:
         """Return a probe on the model's time axis, (samples, model_steps, n)."""
         first = self.lags.get(key.rpartition(".")[0], 0)
-        return self.probes[key][:, first : first + self.model_steps]
+        return self.probes[key][:, first : first + self.model_steps * self.slow : self.slow]
+
+
+def spread(given: Array, raster: Array, slow: int, first: int) -> None:
+    """Write an input into a raster, one of its steps every `slow` steps of the target.
+
+    Args:
+        given: (samples, input steps, n).
+        raster: (samples, steps, n), zeros; changed.
+        slow: steps of the target per input step.
+        first: number of the raster's first step.
+    """
+    places = np.arange(-first % slow, raster.shape[1], slow)[: given.shape[1]]
+    raster[:, places] = given[:, : places.size]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.clocked import Clocked, Membrane
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.scale import Peaks
 from spikeport.data import Data
@@ -30,17 +30,20 @@ class Watch:
     def peaks(self, clocked: Clocked, data: Data) -> dict[str, Peaks]:
         """Return what was seen, per population.
 
-        v before a reset is at most the threshold and one step's current; that bound is used.
+        v before a reset is at most what was seen after one (or the threshold) and one step's
+        current; that bound is used.
         """
         return {name: self._peaks(clocked, name, data) for name in clocked.neurons}
 
     def _peaks(self, clocked: Clocked, name: str, data: Data) -> Peaks:
         cell = clocked.populations[name].cell
+        if not isinstance(cell, Membrane):
+            return Peaks(0.0, self.largest.get((name, "v"), 0.0))
         u = self.largest.get((name, "u"), 0.0) * float(np.abs(cell.gain_v).max(initial=0.0))
         theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
         level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
-        above = level + u + float(np.abs(cell.drive_v).max(initial=0.0))
-        v = max(self.largest.get((name, "v"), 0.0), above)
+        seen = self.largest.get((name, "v"), 0.0)
+        v = max(level, seen) + u + float(np.abs(cell.drive_v).max(initial=0.0))
         return Peaks(u, v, u if data.kind == "current" else 0.0)
 
 

@@ -46,6 +46,7 @@ def deploy(
     decode: str = "count",
     stream: bool = False,
     allow_skew: bool = False,
+    slow: int = 1,
     backends_wanted: Sequence[str] | None = None,
     lava_samples: int | None = None,
     column: str | None = None,
@@ -68,7 +69,7 @@ def deploy(
         input: what the data holds: `spikes`, `counts` or `current`.
         decode: how a class is read from the output.
         stream: samples follow each other without a reset of the state.
-        allow_skew: see `retime`.
+        allow_skew, slow: see `retime`.
         backends_wanted: of `emulator` and `lava`; by default both, Lava only where it is found.
         lava_samples: how many samples Lava runs (it is slow); by default up to 20.
         column: cost column.
@@ -103,7 +104,7 @@ def deploy(
     pieces, labels = samples.samples if stream else None, samples.labels
     samples = _streamed(samples) if stream else samples
     host = samples.host()
-    retimed = for_chip(clocked, target, frozenset(host), allow_skew)
+    retimed = for_chip(clocked, target, frozenset(host), allow_skew, slow)
     check_kinds(retimed, target)  # before anything long is run
     probe = [f"{clocked.output}.v"] if wants_v else []
     ideal, watch = _run_reference(clocked, samples, probe, progress)

@@ -32,21 +32,25 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     Returns:
         {"causes", "v_reference", "v_chip", "v_threshold", "text"}: v before a reset, in the
         network's own units, on the reference and with every rounding in; None without a
-        difference.
+        difference, for neurons that are not of the integrate-and-fire family, and under --slow.
     """
     first = parity.first_difference
-    if first is None:
+    if image.program.slow > 1:
+        return None
+    if first is None or not isinstance(clocked.populations[first.population].membrane, Membrane):
         return None
     from spikeport.backends import reference
 
     retimed = for_chip(clocked, image.chip, frozenset(data.host()), allow_skew=True)
     one = {name: x[first.sample : first.sample + 1] for name, x in data.inputs.items()}
-    ideal = reference.run(retimed, one)
+    analog = [name for name in retimed.neurons if not retimed.populations[name].cell.spiking]
+    ideal = reference.run(retimed, one, probe=[f"{name}.v" for name in analog])
     name = first.population
     neuron = int(np.ravel_multi_index(first.neuron, retimed.populations[name].shape))
     step = first.step + retimed.lags[name]
     sent = {pre: ideal.spikes[pre].dense()[0] for pre in retimed.populations if pre in ideal.spikes}
     sent |= {pre: _padded(one[pre][0], ideal.steps) for pre in data.host()}
+    sent |= {pre: ideal.probes[f"{pre}.v"][0] for pre in analog}
     skewed = int(sent[name][step, neuron]) != int(first.expected)
     story = _story(retimed, image.program, name, neuron, sent)
     cell = story.cell
@@ -124,11 +128,19 @@ def _story(
             rounded.append(exact[-1])
             continue
         full = _row(synapses.mantissa, neuron) * 2.0 ** (synapses.exponent + fixed.WEIGHT_SHIFT)
-        rounded.append((full / scale / gain, *came))
+        rounded.append((full * _unit(program, projection.pre) / scale / gain, *came))
     if lowered.cell is None:
         raise TypeError(f"{name!r} has no state on the chip")
     start = population.start_step
     return _Story(cell, lowered.cell, neuron, scale, start, tuple(exact), tuple(rounded))
+
+
+def _unit(program: Program, pre: str) -> float:
+    """Return how many units of its message a source sends per unit of the network."""
+    sender = program.populations[pre]
+    if sender.sends_spikes or sender.cell is None:
+        return 1.0
+    return float(sender.scale[0]) / (1 << sender.cell.message_shift)
 
 
 def _run(story: _Story, cell: Membrane, incoming: Incoming, step: int) -> tuple[int, float]:

@@ -279,7 +279,7 @@ def _populations(deployment: Deployment) -> list[dict[str, Any]]:
                 "shape": list(pop.shape),
                 "neurons": pop.size,
                 "lag": image.program.lags[name],
-                "reset": cell.reset if cell is not None else "",
+                "reset": getattr(cell, "reset", ""),
                 "spikes_per_sample": per_sample,
             }
         )

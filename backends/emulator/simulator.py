@@ -14,14 +14,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler import fixed
-from spikeport.compiler.errors import DataError
+from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
 from spikeport.compiler.image import Image
-from spikeport.compiler.kinds import Array
-from spikeport.compiler.program import Arithmetic, CellPopulation, Program, Synapses
+from spikeport.compiler.kinds import STEPS, Array
+from spikeport.compiler.program import Arithmetic, Program, Synapses
 from spikeport.compiler.state import State
-from spikeport.compiler.traces import Events, Traces
-from spikeport.models.neurons import membrane
+from spikeport.compiler.traces import Events, Traces, spread
 
 FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
 
@@ -54,23 +53,22 @@ def run(
     _check_inputs(program, inputs)
     first_input = next(iter(inputs.values()))
     samples, given = first_input.shape[:2]
-    steps = given + program.last_lag if steps is None else steps
+    steps = given * program.slow + program.last_lag if steps is None else steps
     depth = program.max_delay
     variables, history, first = _start(program, samples, depth, state)
     rasters = {
-        name: np.zeros((samples, steps, pop.size), np.uint8)
+        name: np.zeros((samples, steps, pop.size), _width(program, name))
         for name, pop in program.populations.items()
     }
     for name in program.inputs:
         if name not in program.host:
-            length = min(steps, inputs[name].shape[1])
-            rasters[name][:, :length] = inputs[name][:, :length]
+            spread(inputs[name], rasters[name], program.slow, first)
     width = np.int64 if program.arithmetic.overflow == "unlimited" else np.int32
     probes = {key: np.zeros((samples, steps, _size(program, key)), width) for key in probe}
     registers = {name: _register(program, name) for name in program.neurons}
     host = host_biases(program, inputs, steps, first) if program.host else {}
     incoming = {
-        name: [(each, _runnable(each, program.arithmetic)) for each in program.into(name)]
+        name: [(each, _runnable(each, program)) for each in program.into(name)]
         for name in program.neurons
     }
     active = {
@@ -83,7 +81,8 @@ def run(
     for t in range(steps):
         for name in program.neurons:
             cell = program.populations[name].cell
-            if cell is None or first + t < cell.start_step:
+            since = first + t - (0 if cell is None else cell.start_step)
+            if cell is None or since < 0 or since % program.slow:
                 continue
             received = np.zeros(active[name].shape, np.int64)
             for synapses, apply in incoming[name]:
@@ -92,7 +91,7 @@ def run(
             local = variables[name]
             busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
             active[name] += busy
-            rasters[name][:, t], left = membrane.step_integer(
+            rasters[name][:, t], left = STEPS[type(cell)].step(
                 cell, program.arithmetic, local, received, bias
             )
             overflows[name] += left
@@ -106,17 +105,17 @@ def run(
         dt=program.dt,
         samples=samples,
         steps=steps,
-        model_steps=min(given, max(steps - program.last_lag, 0)),
+        model_steps=min(given, max(steps - program.last_lag, 0) // program.slow),
         spikes={
             name: Events.from_dense(raster, program.populations[name].shape)
             for name, raster in rasters.items()
-            if _sends(program.populations[name])
+            if program.populations[name].sends_spikes
         },
         probes=probes,
         lags=dict(program.lags),
         counters={
             name: {
-                "spikes": rasters[name].sum(axis=1, dtype=np.int64),
+                "spikes": np.count_nonzero(rasters[name], axis=1).astype(np.int64),
                 **({"active": active[name]} if name in active else {}),
             }
             for name in program.populations
@@ -127,9 +126,14 @@ def run(
             {name: _last(history[name], raster, depth) for name, raster in rasters.items()},
         ),
         output=program.output,
-        notes=tuple(_overflow_note(name, cells) for name, cells in overflows.items() if cells),
+        notes=tuple(
+            _overflow_note(name, cells, program.arithmetic.state_bits)
+            for name, cells in overflows.items()
+            if cells
+        ),
         extra={"overflows": overflows},
         seconds=time.perf_counter() - began,
+        slow=program.slow,
     )
 
 
@@ -143,24 +147,25 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
                 f"the data of {name!r} has the shape {inputs[name].shape}",
                 f"it should be (samples, steps, {size})",
             )
-        if name not in program.host and inputs[name].max(initial=0) > 1:
+        most = program.largest_message(name)
+        if name not in program.host and inputs[name].max(initial=0) > most:
             raise DataError(
                 f"the input {name!r} holds {inputs[name].max():g} spikes in one step",
-                "an axon of this chip carries one spike per step at most",
+                f"an axon of this chip carries {counted(most, 'spike')} per step at most",
                 "send them over several steps, or give real values as a current",
             )
     if len({inputs[name].shape[0] for name in program.inputs}) > 1:
         raise DataError("the inputs hold different numbers of samples")
 
 
-def _sends(population: CellPopulation) -> bool:
-    """Does it send spikes; a readout does not."""
-    return population.cell is None or population.cell.spiking
+def _width(program: Program, name: str) -> type:
+    """Return the type of a raster: a byte holds a spike, a message needs more."""
+    return np.uint8 if program.largest_message(name) <= 1 else np.int32
 
 
-def _overflow_note(name: str, cells: int) -> str:
+def _overflow_note(name: str, cells: int, bits: int) -> str:
     return (
-        f"u or v of {name!r} left 24 bits {cells} times and was wrapped or clipped: "
+        f"u or v of {name!r} left {bits} bits {cells} times and was wrapped or clipped: "
         "calibrate with data like this"
     )
 
@@ -191,24 +196,31 @@ def _start(
     for name in program.neurons:
         cell = program.populations[name].cell
         if cell is not None:
-            variables[name] = membrane.start_integer(cell, samples)
+            variables[name] = STEPS[type(cell)].start(cell, samples)
     history = {
-        name: np.zeros((depth, samples, pop.size), np.uint8)
+        name: np.zeros((depth, samples, pop.size), _width(program, name))
         for name, pop in program.populations.items()
     }
     return variables, history, 0
 
 
-def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], Array]:
-    """Return the exact function from spikes (samples, pre) to sums (samples, post), int64."""
+def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
+    """Return the exact function from what was sent (samples, pre) to sums (samples, post), int64.
+
+    Sums of graded messages wrap at 32 bits, as Lava's do.
+    """
     mantissa, exponent = synapses.mantissa, synapses.exponent
-    if arithmetic.weight_exp_at == "synapse":
-        mantissa, exponent = _effective(synapses, arithmetic), 0
+    most = program.largest_message(synapses.pre)
+    in_bits = fixed.wrap_int32 if most > 1 else np.asarray
+    if program.arithmetic.weight_exp_at == "synapse":
+        mantissa, exponent = _effective(synapses, program.arithmetic), 0
     if not sp.issparse(mantissa):
-        largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0)
+        largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0) * most
         exact: Any = np.float32 if largest < 1 << 24 else np.float64
         weight: Array = np.ascontiguousarray(mantissa.T, dtype=exact)
-        return lambda sent: fixed.shift(np.rint(sent.astype(exact) @ weight), exponent)
+        return lambda sent: fixed.shift(
+            in_bits(np.rint(sent.astype(exact) @ weight).astype(np.int64)), exponent
+        )
     rows = sp.csr_matrix(mantissa).astype(np.int64)
     columns = sp.csr_matrix(rows.T)
 
@@ -217,7 +229,7 @@ def _runnable(synapses: Synapses, arithmetic: Arithmetic) -> Callable[[Array], A
             total = (sp.csr_matrix(sent.astype(np.int64)) @ columns).toarray()
         else:
             total = np.asarray((rows @ sent.T.astype(np.int64)).T)
-        return fixed.shift(total, exponent)
+        return fixed.shift(in_bits(total), exponent)
 
     return apply
 

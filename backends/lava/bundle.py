@@ -22,7 +22,7 @@ from spikeport.compiler.errors import LoweringError, OutputError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution
-from spikeport.compiler.program import LAVA, Cell, Program, Synapses
+from spikeport.compiler.program import GRADED, LAVA, Cell, Program, Synapses
 
 #: Rows of a population's array, in the order in which run_lava.py reads them.
 CELL = (
@@ -95,12 +95,19 @@ def write_bundle(programs: Sequence[Program], folder: Path) -> Path:
 
 
 def _check(program: Program) -> None:
-    if program.arithmetic != LAVA:
+    if program.arithmetic not in (LAVA, GRADED):
         raise LoweringError(
             f"{program.name!r} cannot run in Lava",
             f"its datapath is {program.arithmetic}",
             "quantize it with Lava's arithmetic",
         )
+    for name in program.neurons:
+        if not isinstance(program.populations[name].cell, Cell):
+            raise LoweringError(
+                f"{name!r} is a {program.populations[name].kind}",
+                "Lava 0.10 has no process for this kind, and spikeport has none either",
+                "run it on the emulator: --backends emulator",
+            )
     for each in program.synapses:
         stored = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
         mode, bits = each.sign_mode, each.weight_bits
@@ -139,8 +146,13 @@ def _job(number: int, program: Program, arrays: dict[str, Array]) -> dict[str, A
                 "kind": "input" if cell is None else population.kind,
                 "shape": list(population.shape),
                 "reset": cell.reset if cell else "none",
+                "reset_when": cell.reset_when if cell else "same_step",
+                "spike": cell.spike if cell else "binary",
+                "threshold": cell.threshold if cell else "greater",
                 "spiking": cell.spiking if cell else True,
                 "start_step": cell.start_step if cell else 0,
+                "message_bits": cell.message_bits if cell else 0,
+                "message_shift": cell.message_shift if cell else 0,
             }
         )
     synapses = []
@@ -168,6 +180,8 @@ def _job(number: int, program: Program, arrays: dict[str, Array]) -> dict[str, A
         )
     return {
         "name": program.name,
+        "slow": program.slow,
+        "state_bits": program.arithmetic.state_bits,
         "output_lag": int(program.lags.get(program.output, 0)),
         "host_inputs": sorted(program.host),
         "populations": populations,

@@ -49,7 +49,7 @@ from scipy.sparse import csr_matrix
 V_LIMIT = (1 << 23) - 1  # Lava clips v to -V_LIMIT .. V_LIMIT
 NEVER = 131072  # threshold mantissa one above what v can reach
 BIAS_LIMIT = 4095  # mantissa of Loihi's bias register
-RESETS = ("to_value", "subtract", "none")
+RESETS = ("to_value", "subtract", "none", "subtract_snntorch")
 CELL = (
     "decay_u",
     "decay_v",
@@ -131,6 +131,98 @@ class SpikeportLifModel(PyLifModelBitAcc):
         np.copyto(self.refractory, self.refractory_steps - 1, where=pausing)
 
 
+class SpikeportNeuron(AbstractProcess):
+    """The neuron of a chip with graded messages, for which Lava has no process.
+
+    States are 32 bits wide and saturate; it may be reset a step late, count its spikes, compare
+    with `>=`, or send its v. Vars, one value per neuron: u, v, refractory, pending (spikes that
+    still reset it), and those of `NEURON_VARS`.
+    """
+
+    def __init__(self, *, shape, values, drive, limit, slow):
+        super().__init__(limit=limit, slow=slow)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        for name, value in {**values, "drive": drive}.items():
+            setattr(self, name, Var(shape=value.shape, init=value))
+
+
+@implements(proc=SpikeportNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class SpikeportNeuronModel(PyLoihiProcessModel):
+    """One step in 64-bit integers; what is kept fits 32."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    drive: np.ndarray = LavaPyType(np.ndarray, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.limit, self.slow = proc_params["limit"], proc_params["slow"]
+
+    def run_spk(self):
+        """Receive, move u and v, spike, reset, send."""
+        arrived = self.a_in.recv().astype(np.int64)
+        since = self.time_step - 1 - self.start_step
+        awake = (since >= 0) & (since % self.slow == 0)
+        theta = self.v_threshold.astype(np.int64) * 64
+        old = self.v.astype(np.int64)
+        u = self.fading(self.u, self.decay_u + 1) + arrived * 64
+        u = np.clip(u, -self.limit, self.limit)
+        v = self.fading(self.v, self.decay_v) + u + self.bias + self.drive[:, self.time_step - 1]
+        v = np.clip(v, -self.limit, self.limit)
+        paused = self.refractory > 0
+        v = np.where(paused, old, v)
+        v = np.where(self.late, self.after(v, self.pending, theta), v)
+        v = np.maximum(v, self.v_min)
+        owed = np.where(self.is_reset("subtract_snntorch") & ~self.late, self.fires(old, theta), 0)
+        spikes = np.where(paused, 0, self.fires(v - owed * theta, theta))
+        spikes = np.where(self.analog, 0, spikes)
+        reset = np.where(self.late, v, self.after(v, spikes, theta))
+        pause = np.where(spikes > 0, self.refractory_steps - 1, np.maximum(self.refractory - 1, 0))
+        for name, value in {"u": u, "v": reset, "refractory": pause}.items():
+            np.copyto(getattr(self, name), value.astype(np.int32), where=awake)
+        np.copyto(self.pending, spikes.astype(np.int32), where=awake & self.late)
+        message = (v + (np.int64(1) << self.shift >> 1)) >> self.shift
+        message = np.clip(message, -self.largest, self.largest)
+        self.s_out.send(np.where(awake, np.where(self.analog, message, spikes), 0).astype(np.int32))
+
+    @staticmethod
+    def fading(state, decay):
+        """Return a state after its decay, rounded toward zero."""
+        kept = np.abs(state.astype(np.int64)) * (4096 - decay) // 4096
+        return np.where(state < 0, -kept, kept)
+
+    def fires(self, v, theta):
+        """Return how many spikes a v makes."""
+        once = np.where(self.inclusive, v >= theta, v > theta)
+        whole = v // np.maximum(theta, 1)
+        count = np.where(self.inclusive | (whole * theta != v), whole, whole - 1)
+        return np.where(self.counting, np.clip(count, 0, self.largest), once)
+
+    def after(self, v, spikes, theta):
+        """Return v after the reset that so many spikes cause."""
+        less = self.is_reset("subtract") | self.is_reset("subtract_snntorch")
+        v = np.where(less, v - spikes * theta, v)
+        return np.where(self.is_reset("to_value") & (spikes > 0), self.v_reset, v)
+
+    def is_reset(self, name):
+        """Return which neurons have this reset."""
+        return self.reset_mode == RESETS.index(name)
+
+
+#: What a SpikeportNeuron keeps beside what it receives and sends.
+NEURON_VARS = {
+    **dict.fromkeys(("u", "v", "refractory", "pending", "decay_u", "decay_v"), np.int32),
+    **dict.fromkeys(("v_threshold", "bias", "v_reset", "v_min", "refractory_steps"), np.int32),
+    **dict.fromkeys(("reset_mode", "start_step", "shift", "largest"), np.int32),
+    **dict.fromkeys(("late", "counting", "inclusive", "analog"), bool),
+}
+for _name, _type in NEURON_VARS.items():
+    setattr(SpikeportNeuronModel, _name, LavaPyType(np.ndarray, _type))
+
+
 class SpikeDelay(AbstractProcess):
     """Sends the spikes of `ring.shape[0]` steps ago; a DelaySparse of that size is too slow."""
 
@@ -190,6 +282,8 @@ class Recorder(AbstractProcess):
 
 def recorded(process):
     """Return the names of the Vars that are written every step."""
+    if isinstance(process, SpikeportNeuron):
+        return ["u", "v", "refractory", "pending"]
     if isinstance(process, SpikeportLif):
         return ["u", "v", "refractory"]
     return ["u", "v"] if isinstance(process, LIF) else []
@@ -218,7 +312,7 @@ class RecorderModel(PyLoihiProcessModel):
         for number, label in enumerate(self.labels):
             self.say(f"in step {self.time_step}, waiting for the spikes of process {label}")
             spikes = getattr(self, f"spikes_{number}").recv()
-            os.write(self.files["spikes", number], spikes.astype(np.uint8).tobytes())
+            os.write(self.files["spikes", number], spikes.astype(np.int32).tobytes())
         self.say(f"in step {self.time_step}, waiting for a process that sends no spikes")
 
     def post_guard(self):
@@ -278,8 +372,15 @@ class Job:
             raster[:, : spikes.shape[1]] = spikes
         return raster
 
+    @property
+    def wide(self):
+        """Are the states wider than those of Lava's LIF."""
+        return self.spec["state_bits"] != 24
+
     def graded(self, name):
-        """Does an input send several spikes in one step."""
+        """Does a population send more than one spike in one step."""
+        if self.populations[name]["message_bits"]:
+            return True
         sent = (self.get(what, name) for what in ("spikes", "history"))
         return any(spikes is not None and spikes.max(initial=0) > 1 for spikes in sent)
 
@@ -314,7 +415,7 @@ class Pool:
     """Populations that share one Lava process."""
 
     name: str
-    kind: str  # inputs, lif or own
+    kind: str  # inputs, lif, own or wide
     shape: tuple = None  # None: as long as needed
     members: list = field(default_factory=list)  # (job, population name, index)
     size: int = 0
@@ -349,7 +450,8 @@ class Network:
             for name in job.populations:
                 self._place(job, name, convolutions)
         for pool in self.pools.values():
-            pool.process = source(pool, self.steps) if pool.kind == "inputs" else self._lif(pool)
+            make = {"inputs": self._source, "lif": self._lif, "own": self._lif}
+            pool.process = make.get(pool.kind, self._wide)(pool)
         self._connect(convolutions)
         self.recorder = Recorder([pool.process for pool in self.pools.values()], folder)
         self.recorder.connect()
@@ -367,7 +469,7 @@ class Network:
         job, shapes, calls = self.jobs[0], {}, 0
         for each in job.spec["synapses"]:
             conv = each["conv"]
-            if conv is None or each["delay_steps"] != 1 or each["exponent"] < 0:
+            if conv is None or each["delay_steps"] != 1 or each["exponent"] < 0 or job.wide:
                 continue
             kernel = job.kernel(each)
             largest = int(np.abs(kernel).sum(axis=(1, 2, 3)).max(initial=0)) << each["exponent"]
@@ -410,6 +512,9 @@ class Network:
         if spec["kind"] == "input":
             return "inputs"
         cell = job.cell(name)
+        if job.wide:
+            self.own[f"{job.number}/{name}"] = ["states of 32 bits"]
+            return f"wide, {job.spec['slow']} steps each"
         reasons = {
             f"reset {spec['reset']}": spec["spiking"] and spec["reset"] != "to_value",
             "v_reset is not 0": spec["spiking"]
@@ -491,6 +596,73 @@ class Network:
         }
         return SpikeportLif(extra=extra, **params)
 
+    def _wide(self, pool):
+        """Return the process of neurons with wide states."""
+
+        def cell(field_name):
+            return pool.gather(lambda job, name: job.cell(name)[field_name])
+
+        def said(key):
+            return pool.gather(lambda job, name: job.populations[name][key], object)
+
+        def kept(variable):
+            return pool.gather(lambda job, name: job.get("state", variable, name, default=0))
+
+        def initial(job, name):
+            return job.get("state", "v", name, default=job.cell(name)["v_initial"])
+
+        def register(job, name):
+            return job.cell(name)["bias_mantissa"] << job.cell(name)["bias_exponent"]
+
+        values = {
+            name: cell(name)
+            for name in (
+                "decay_u",
+                "decay_v",
+                "v_threshold",
+                "v_reset",
+                "v_min",
+                "refractory_steps",
+            )
+        }
+        values |= {name: kept(name) for name in ("u", "refractory", "pending")}
+        values |= {
+            "v": pool.gather(initial),
+            "bias": pool.gather(register),
+            "reset_mode": pool.gather(
+                lambda job, name: RESETS.index(job.populations[name]["reset"])
+            ),
+            "start_step": pool.gather(
+                lambda job, name: job.populations[name]["start_step"] - job.first
+            ),
+            "shift": said("message_shift"),
+            "largest": pool.gather(
+                lambda job, name: (1 << max(job.populations[name]["message_bits"] - 1, 0)) - 1
+            ),
+            "late": said("reset_when") == "next_step",
+            "counting": said("spike") == "count",
+            "inclusive": said("threshold") == "greater_equal",
+            "analog": ~said("spiking").astype(bool),
+        }
+        drive = np.zeros((pool.size, self.steps), np.int32)
+        for job, name, index in pool.members:
+            given = job.drive(name)
+            if given is not None:
+                flat = given.transpose(0, 2, 1).reshape(index.size, -1)
+                drive[index.ravel(), : flat.shape[1]] = flat
+        process = SpikeportNeuron(
+            shape=(pool.size,),
+            values={name: value.astype(NEURON_VARS[name]) for name, value in values.items()},
+            drive=drive,
+            limit=(1 << 31) - 1,
+            slow=pool.members[0][0].spec["slow"],
+        )
+        process.name = pool.name
+        return process
+
+    def _source(self, pool):
+        return source(pool, self.steps)
+
     def _drive(self, pool):
         numbers, drives = [np.zeros(1, np.int32)], [np.zeros((1, self.steps), np.int32)]
         for job, name, index in pool.members:
@@ -556,7 +728,7 @@ class Network:
             "sign_mode": SignMode[sign_mode.upper()],
             "num_message_bits": 8 if graded else 0,
         }
-        if how == "Sparse" or work <= DELAY_WORK:
+        if how == "Sparse" or (work <= DELAY_WORK and not graded):
             self._synapses(how, pre, post, parts, arrivals, settings)
             return
         for delay in sorted({part[3] for part in parts}):
@@ -650,10 +822,7 @@ class Network:
         for number, process in enumerate(self.recorder.sources):
             pool = next(pool for pool in self.pools.values() if pool.process is process)
             for name in ["spikes", *recorded(process)]:
-                raw = np.fromfile(
-                    self.folder / f"{name}_{number}.raw",
-                    np.uint8 if name == "spikes" else np.int32,
-                )
+                raw = np.fromfile(self.folder / f"{name}_{number}.raw", np.int32)
                 if raw.size != self.steps * pool.size:
                     raise SystemExit(
                         f"process {pool.name!r} was recorded in {raw.size // pool.size} of "
@@ -671,7 +840,7 @@ class Network:
         """Return which processes ran, and which are not Lava's own."""
         processes = [pool.process for pool in self.pools.values()]
         processes += [*self.connections, self.recorder]
-        ours = (SpikeportLif, SpikeDelay, Recorder)
+        ours = (SpikeportLif, SpikeportNeuron, SpikeDelay, Recorder)
         counts = Counter(type(process).__name__ for process in processes)
         return {
             "lava_version": version("lava-nc"),
@@ -702,8 +871,8 @@ def in_flight(job, synapses, graded):
         return np.zeros((delay, job.samples, job.size(synapses["post"])), np.int32)
     weights = job.matrix(synapses).astype(np.int64)
     counts = past.astype(np.int64) if graded else (past != 0).astype(np.int64)
-    sums = np.stack([(weights @ step.T).T for step in counts])
-    return (sums << exponent if exponent > 0 else sums >> -exponent).astype(np.int32)
+    sums = np.stack([(weights @ step.T).T for step in counts]).astype(np.int32)
+    return sums << exponent if exponent > 0 else sums >> -exponent
 
 
 def joined(port, shape):
@@ -719,6 +888,7 @@ def find_models_once():
     search = ProcGroupDiGraphs._find_proc_models
     known = {
         SpikeportLif: [SpikeportLifModel],
+        SpikeportNeuron: [SpikeportNeuronModel],
         SpikeDelay: [SpikeDelayModel],
         Recorder: [RecorderModel],
     }

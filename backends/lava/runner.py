@@ -27,12 +27,12 @@ from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Program
 from spikeport.compiler.state import State
-from spikeport.compiler.traces import Events, Traces
+from spikeport.compiler.traces import Events, Traces, spread
 
 DEADLINE_S = 600.0
 GRACE_S = 2.0  # between asking the process group to end and killing it
 STDERR_CHARS = 2000  # of a failed run that are shown
-VARIABLES = ("u", "v", "refractory")
+VARIABLES = ("u", "v", "refractory", "pending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def run(
     program = noun.program if isinstance(noun, Image) else noun
     if steps is None:
         longest = max((array.shape[1] for array in inputs.values()), default=0)
-        steps = longest + program.last_lag
+        steps = longest * program.slow + program.last_lag
     traces = run_many([Job(program, inputs, steps, state)], deadline_s)[0]
     progress(steps, steps)
     return traces
@@ -127,7 +127,9 @@ def _job_arrays(number: int, job: Job) -> dict[str, Array]:
     for name in program.inputs:
         raster = _raster(job, name)
         if name not in program.host:
-            arrays[f"spikes/{name}"] = raster.astype(np.int32)
+            spikes = np.zeros((job.samples, job.steps, raster.shape[2]), np.int32)
+            spread(raster, spikes, program.slow, job.first_step)
+            arrays[f"spikes/{name}"] = spikes
     flat = {name: _raster(job, name) for name in program.host}
     for name, bias in host_biases(program, flat, job.steps, job.first_step).items():
         arrays[f"bias/{name}"] = bias
@@ -241,20 +243,23 @@ def _traces(
         dt=program.dt,
         samples=job.samples,
         steps=job.steps,
-        model_steps=max(min(asked, job.steps - lag), 0),
+        model_steps=max(min(asked, (job.steps - lag) // program.slow), 0),
         spikes={
             name: Events.from_dense(raster, program.populations[name].shape)
             for name, raster in rasters.items()
+            if program.populations[name].sends_spikes
         },
         probes=probes,
         lags=dict(program.lags),
         counters={
-            name: {"spikes": raster.sum(axis=1, dtype=np.int64)} for name, raster in rasters.items()
+            name: {"spikes": np.count_nonzero(raster, axis=1).astype(np.int64)}
+            for name, raster in rasters.items()
         },
         state=_state(number, job, rasters, result),
         output=program.output,
         notes=tuple(_note(name, why) for name, why in reasons.items()),
         seconds=seconds,
+        slow=program.slow,
         extra={
             "lava_version": summary["lava_version"],
             "processes": summary["processes"],
@@ -266,8 +271,8 @@ def _traces(
 
 def _note(name: str, why: Sequence[str]) -> str:
     return (
-        f"Lava's own LIF does not have what {name!r} needs ({', '.join(why)}): it ran in "
-        "SpikeportLif, a process of ours on top of Lava's step"
+        f"Lava's own LIF does not have what {name!r} needs ({', '.join(why)}): it ran in a "
+        "process of ours"
     )
 
 
@@ -275,10 +280,11 @@ def _state(number: int, job: Job, rasters: Mapping[str, Array], result: Mapping[
     variables = {}
     for name in job.program.neurons:
         last = {v: result[f"{number}/{v}/{name}"][:, -1].astype(np.int64) for v in ("u", "v")}
-        pauses = f"{number}/refractory/{name}"
-        last["refractory"] = (
-            result[pauses][:, -1].astype(np.int64) if pauses in result else np.zeros_like(last["u"])
-        )
+        for variable in ("refractory", "pending"):
+            key = f"{number}/{variable}/{name}"
+            last[variable] = np.zeros_like(last["u"])
+            if key in result:
+                last[variable] = result[key][:, -1].astype(np.int64)
         variables[name] = last
     kept = job.program.max_delay
     history = {}

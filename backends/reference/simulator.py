@@ -10,10 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked, Population, Projection
-from spikeport.compiler.kinds import Array
+from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.state import State
-from spikeport.compiler.traces import Events, Traces
-from spikeport.models.neurons import membrane
+from spikeport.compiler.traces import Events, Traces, spread
 
 FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
 
@@ -41,16 +40,15 @@ def run(
     """
     began = time.perf_counter()
     samples, given = _extent(inputs)
-    steps = given + clocked.last_lag if steps is None else steps
+    steps = given * clocked.slow + clocked.last_lag if steps is None else steps
     depth = max((p.delay for p in clocked.projections), default=0)
     variables, history, first = _start(clocked, samples, depth, state)
     rasters = {
-        name: np.zeros((samples, steps, pop.size), float if pop.kind == "input" else np.int32)
+        name: np.zeros((samples, steps, pop.size), float if _sends_values(pop) else np.int32)
         for name, pop in clocked.populations.items()
     }
     for name in clocked.inputs:
-        length = min(steps, inputs[name].shape[1])
-        rasters[name][:, :length] = inputs[name][:, :length]
+        spread(inputs[name], rasters[name], clocked.slow, first)
     probes = {key: np.zeros((samples, steps, _size(clocked, key))) for key in probe}
     incoming = {name: [(p, _runnable(p)) for p in clocked.into(name)] for name in clocked.neurons}
     for name, pop in clocked.populations.items():
@@ -60,12 +58,14 @@ def run(
     for t in range(steps):
         for name in clocked.neurons:
             pop = clocked.populations[name]
-            if first + t < pop.start_step:
+            since = first + t - pop.start_step
+            if since < 0 or since % clocked.slow:
                 continue
             received = np.zeros((samples, pop.size))
             for projection, apply in incoming[name]:
                 received += apply(_sent(rasters, history, projection, t))
-            rasters[name][:, t] = membrane.step(pop.cell, variables[name], received)
+            sent = STEPS[type(pop.cell)].step(pop.cell, variables[name], received)
+            rasters[name][:, t] = sent
             watch(name, variables[name])
         for key in probe:
             name, _, variable = key.rpartition(".")
@@ -82,12 +82,14 @@ def run(
         dt=clocked.dt,
         samples=samples,
         steps=steps,
-        model_steps=min(given, max(steps - clocked.last_lag, 0)),
+        model_steps=min(given, max(steps - clocked.last_lag, 0) // clocked.slow),
         spikes=spikes,
         probes=probes,
         lags=dict(clocked.lags),
         counters={
-            name: {"spikes": rasters[name].sum(axis=1, dtype=np.int64)} for name in clocked.neurons
+            name: {"spikes": rasters[name].sum(axis=1, dtype=np.int64)}
+            for name in clocked.neurons
+            if name in spikes
         },
         state=State(
             first + steps,
@@ -96,6 +98,7 @@ def run(
         ),
         output=clocked.output,
         seconds=time.perf_counter() - began,
+        slow=clocked.slow,
     )
 
 
@@ -108,10 +111,15 @@ def _size(clocked: Clocked, key: str) -> int:
     return clocked.populations[key.rpartition(".")[0]].size
 
 
+def _sends_values(population: Population) -> bool:
+    """Does it send real values: an input may, an analog neuron sends its v."""
+    return population.membrane is None or not population.cell.spiking
+
+
 def _has_events(population: Population, raster: Array) -> bool:
-    """Does it send spikes; a readout and a real-valued input do not."""
+    """Does it send spikes; an analog population and a real-valued input do not."""
     if population.membrane is not None:
-        return population.membrane.spiking
+        return population.cell.spiking
     return bool(np.all(raster == np.rint(raster)))
 
 
@@ -120,10 +128,8 @@ def _start(
 ) -> tuple[dict[str, dict[str, Array]], dict[str, Array], int]:
     """Return fresh (variables, history, first step), from a State where there is one."""
     if state is None:
-        variables = {
-            name: membrane.start(clocked.populations[name].cell, samples)
-            for name in clocked.neurons
-        }
+        cells = {name: clocked.populations[name].cell for name in clocked.neurons}
+        variables = {name: STEPS[type(cell)].start(cell, samples) for name, cell in cells.items()}
         history = {
             name: np.zeros((depth, samples, pop.size)) for name, pop in clocked.populations.items()
         }

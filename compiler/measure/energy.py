@@ -202,22 +202,25 @@ def _hops(image: Image, route: Route) -> tuple[int, int]:
 def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
     """Return NeuroBench's metrics of a run, by its definitions (averages per sample).
 
-    Biases are excluded from the operations; binary inputs make accumulates (ACs), real-valued
-    ones multiply-accumulates (MACs). Dense counts every synapse in every step.
+    Biases are excluded from the operations; spikes make accumulates (ACs), real values and
+    graded messages multiply-accumulates (MACs). Dense counts every synapse in every step.
     """
     program = image.program
-    accumulates = dense = synapses = possible = 0.0
+    accumulates = multiplies = dense = synapses = possible = 0.0
     for each in program.synapses:
         if program.populations[each.pre].kind == "constant":
             continue
         mantissa = each.mantissa
         per_pre = np.asarray((mantissa != 0).sum(axis=0)).ravel()
         sent = traces.counters[each.pre]["spikes"].mean(axis=0)
-        accumulates += float((sent * per_pre).sum())
+        operations = float((sent * per_pre).sum())
+        if program.largest_message(each.pre) > 1:
+            multiplies += operations
+        else:
+            accumulates += operations
         synapses += float(per_pre.sum())
         possible += float(mantissa.shape[0] * mantissa.shape[1])
         dense += float(mantissa.shape[0] * mantissa.shape[1] * traces.model_steps)
-    multiplies = 0.0
     for host in program.host.values():
         times = 1 if host.static else traces.model_steps
         for target in host.targets.values():

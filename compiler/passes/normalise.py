@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeport.compiler.clocked import Clocked, Population, Projection
+from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.passes.clock import constant_name
 
@@ -24,7 +24,9 @@ def normalise_order(clocked: Clocked) -> Clocked:
     late = set()
     for name in clocked.neurons:
         cell = populations[name].cell
-        if not cell.has_current or cell.current_order == "decay_add_v":
+        if not isinstance(cell, Membrane) or not cell.has_current:
+            continue
+        if cell.current_order == "decay_add_v":
             continue
         if cell.current_order == "v_decay_add":
             late.add(name)
@@ -50,6 +52,8 @@ def shift_to_reset(clocked: Clocked) -> Clocked:
     populations = dict(clocked.populations)
     for name in clocked.neurons:
         cell = populations[name].cell
+        if not isinstance(cell, Membrane):
+            continue
         if cell.reset != "to_value" or cell.spike == "count" or not cell.v_reset.any():
             continue
         shifted = replace(
@@ -79,6 +83,8 @@ def drive_from_constant(clocked: Clocked) -> Clocked:
     constant = constant_name(populations)
     for name in clocked.neurons:
         cell = populations[name].cell
+        if not isinstance(cell, Membrane):
+            continue
         gain: Array = cell.gain_u * cell.gain_v
         if cell.has_current or not cell.drive_v.any() or not gain.all():
             continue

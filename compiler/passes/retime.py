@@ -19,6 +19,8 @@ import numpy as np
 
 from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.errors import LoweringError, counted
+from spikeport.compiler.kinds import STEPS
+from spikeport.compiler.passes.relay import add_relays
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ def retime(
     d_max: int = 62,
     host: Set[str] = frozenset(),
     allow_skew: bool = False,
+    slow: int = 1,
 ) -> Clocked:
     """Return the network with chip delays and lags; its rasters are the reference's, later.
 
@@ -46,39 +49,64 @@ def retime(
         d_min, d_max: steps that a projection can take on the chip.
         host: inputs whose values the host writes into registers: no axon, no delay.
         allow_skew: delay an edge of a loop that cannot be retimed; not exact any more.
+        slow: chip steps per step of the network. Every population moves in one of so many steps
+            and holds its state between them, so a loop has so many times the steps for its hops.
 
     Raises:
-        LoweringError: a loop is shorter in reference steps than it is in hops, or a delay is
-            longer than the chip's.
+        LoweringError: a loop is shorter in reference steps than it is in hops.
     """
     notes = list(clocked.notes)
-    lags, stuck = _lags(clocked, d_min, d_max, host)
+    if slow > 1:
+        clocked, d_max = _slowed(clocked, slow, d_max, host)
+        notes.append(f"{slow} chip steps per step of the network (--slow {slow}): exact, as late")
+    relayed: set[Projection] = set()
+    lags, stuck = _lags(clocked, d_min, d_max, host, relayed)
     while stuck is not None:
-        _check_reach(stuck, d_max)
-        clocked, note = _skew(clocked, [each.projection for each in stuck], d_min, allow_skew)
-        notes.append(note)
-        lags, stuck = _lags(clocked, d_min, d_max, host)
+        spans = {each.projection for each in stuck if each.longest}
+        if spans:  # no lag makes it short enough: relays will carry it
+            relayed |= spans
+        else:
+            clocked, note = _skew(clocked, [each.projection for each in stuck], d_min, allow_skew)
+            notes.append(note)
+        lags, stuck = _lags(clocked, d_min, d_max, host, relayed)
     projections = tuple(
         replace(p, delay=p.delay + lags[p.post] - lags[p.pre]) for p in clocked.projections
     )
-    _check_longest(projections, d_max, host)
     populations = {
-        name: replace(pop, start_step=lags[name]) if _moves_alone(pop) else pop
+        name: replace(pop, start_step=lags[name]) if slow > 1 or _moves_alone(pop) else pop
         for name, pop in clocked.populations.items()
     }
     held = [name for name, pop in populations.items() if pop.start_step > 0]
-    if held:
+    if held and slow == 1:
         notes.append(
             f"{', '.join(held)}: the state moves without input, so the population is held at its "
             "initial value until its first step; a register for that is not known on the chip"
         )
-    return replace(
+    retimed = replace(
         clocked, populations=populations, projections=projections, lags=lags, notes=tuple(notes)
     )
+    return add_relays(retimed, d_max, host)
+
+
+def _slowed(clocked: Clocked, slow: int, d_max: int, host: Set[str]) -> tuple[Clocked, int]:
+    """Return the network with all delays `slow` times as long, and the longest that relays use."""
+    if host:
+        raise LoweringError(
+            f"the current {next(iter(host))!r} and --slow {slow}",
+            "the host writes bias registers in every chip step, the populations read every "
+            f"{slow}th",
+            "give spikes, or leave --slow away",
+        )
+    if d_max < slow:
+        raise LoweringError(
+            f"--slow {slow}", f"the chip delays a spike by at most {d_max} steps", f"--slow {d_max}"
+        )
+    projections = tuple(replace(each, delay=each.delay * slow) for each in clocked.projections)
+    return replace(clocked, projections=projections, slow=slow), d_max - d_max % slow
 
 
 def _lags(
-    clocked: Clocked, d_min: int, d_max: int, host: Set[str]
+    clocked: Clocked, d_min: int, d_max: int, host: Set[str], relayed: Set[Projection]
 ) -> tuple[dict[str, int], list[Constraint] | None]:
     """Return (lags, None), or (lags so far, the loop that keeps growing)."""
     fixed = {name for name, pop in clocked.populations.items() if pop.membrane is None}
@@ -87,7 +115,7 @@ def _lags(
     for each in clocked.projections:
         least = 0 if by_host(clocked, each, host, written) else d_min
         constraints.append(Constraint(each.pre, each.post, least - each.delay, each))
-        if each.pre not in fixed:
+        if each.pre not in fixed and each not in relayed:
             constraints.append(Constraint(each.post, each.pre, each.delay - d_max, each, True))
     lags = dict.fromkeys(clocked.populations, 0)
     cause: dict[str, Constraint] = {}
@@ -142,7 +170,8 @@ def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> 
             f"it takes {counted(sum(each.delay for each in loop), 'step')} in the reference, the "
             f"chip needs {d_min * len(loop)}",
             f"retrain with {edge.pre} -> {edge.post} delayed by {missing} more, or add "
-            "--allow-skew (then that edge is late and the result is not exact)",
+            "--allow-skew (then that edge is late and the result is not exact)"
+            + _slow_advice(clocked, loop, d_min),
         )
     projections = tuple(
         replace(each, delay=each.delay + missing) if each is edge else each
@@ -155,35 +184,23 @@ def _skew(clocked: Clocked, loop: list[Projection], d_min: int, allow: bool) -> 
     return replace(clocked, projections=projections), note
 
 
-def _check_reach(stuck: list[Constraint], d_max: int) -> None:
-    """Refuse where the lags grow because a projection spans more steps than the chip can wait."""
-    spans = [each.projection for each in stuck if each.longest]
-    if spans:
-        raise _too_long(spans[0], d_max + sum(each.number for each in stuck), d_max)
-
-
-def _too_long(projection: Projection, needed: int, d_max: int) -> LoweringError:
-    return LoweringError(
-        f"{projection.pre} -> {projection.post} needs a delay of {needed} steps",
-        f"the chip delays a spike by at most {d_max}",
-        f"shorten the longest path to {projection.post}, or put a population in between",
-    )
-
-
-def _check_longest(projections: tuple[Projection, ...], d_max: int, host: Set[str]) -> None:
-    longest = max(
-        (each for each in projections if each.pre not in host), key=lambda p: p.delay, default=None
-    )
-    if longest is not None and longest.delay > d_max:
-        raise _too_long(longest, longest.delay, d_max)
+def _slow_advice(clocked: Clocked, loop: list[Projection], d_min: int) -> str:
+    """Say how slow a chip that holds its state would have to be."""
+    steps = sum(each.delay for each in loop) // clocked.slow
+    if steps == 0:
+        return ""
+    times = -(-d_min * len(loop) // steps)
+    return f", or --slow {times} on a chip that can hold its state (--chip generic_graded)"
 
 
 def _moves_alone(population: Population) -> bool:
-    """Would the state change without input."""
+    """Would the state change without input, or anything be sent."""
     cell = population.membrane
     if cell is None:
         return False
-    after = np.maximum(cell.keep_v * cell.v_initial + cell.drive_v, cell.v_min)
-    at_once = np.greater_equal if cell.threshold == "greater_equal" else np.greater
-    fires = cell.spiking & at_once(after, cell.v_threshold)
-    return bool(np.any((after != cell.v_initial) | fires))
+    steps = STEPS[type(cell)]
+    variables = steps.start(cell, 1)
+    before = {name: value.copy() for name, value in variables.items()}
+    sent = steps.step(cell, variables, np.zeros((1, population.size)))
+    moved = any((variables[name] != value).any() for name, value in before.items())
+    return moved or bool(sent.any())

@@ -246,8 +246,7 @@ def _configs(population: CellPopulation, neurons: Array) -> tuple[int, int]:
     cell = population.cell
     if cell is None:
         return 0, 0
-    columns = (cell.decay_u, cell.decay_v, cell.refractory_steps, cell.bias_exponent)
-    table = np.stack([column[neurons] for column in columns])
+    table = np.stack([column[neurons] for column in cell.configuration])
     return np.unique(table, axis=1).shape[1], np.unique(cell.v_threshold[neurons]).size
 
 

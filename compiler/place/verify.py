@@ -128,7 +128,7 @@ def _configs(image: Image, core: int) -> tuple[int, int]:
         cell = image.program.populations[part.population].cell
         if part.core != core or cell is None:
             continue
-        columns = (cell.decay_u, cell.decay_v, cell.refractory_steps, cell.bias_exponent)
-        configs |= set(zip(*(column[part.neurons].tolist() for column in columns), strict=True))
+        columns = [column[part.neurons].tolist() for column in cell.configuration]
+        configs |= set(zip(*columns, strict=True))
         thresholds |= set(cell.v_threshold[part.neurons].tolist())
     return len(configs), len(thresholds)

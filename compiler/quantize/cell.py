@@ -11,21 +11,36 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane, Population
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.program import Cell
+from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.quantize.decay import quantize_decay
 from spikeport.compiler.quantize.scale import TIE, whole
 
-NO_SPIKE = 131072  # mantissa << 6 is 2**23, above the largest v
-
 
 def integer_cell(
-    name: str, pop: Population, scale: float, chip: Chip, losses: list[dict[str, Any]]
+    name: str,
+    pop: Population,
+    scale: float,
+    chip: Chip,
+    arithmetic: Arithmetic,
+    losses: list[dict[str, Any]],
+    message_shift: int = 0,
 ) -> Cell:
-    """Return the integer parameters of a population; adds what they lost to `losses`."""
+    """Return the integer parameters of a population; adds what they lost to `losses`.
+
+    Args:
+        name: of the population.
+        pop: in floats.
+        scale: weight units per float unit of v.
+        chip: whose registers are filled.
+        arithmetic: its datapath.
+        losses: gets a row for each kind of register.
+        message_shift: of an analog population that sends messages.
+    """
     cell = pop.cell
     full = scale * (1 << fixed.WEIGHT_SHIFT)
     field = quantize_decay(1.0 - cell.keep_v, name, "v", chip)
-    decay_v = np.minimum(field, 4095).astype(np.int32)  # forgets all but 1/4096 at most
+    forgets = 4095 if arithmetic.state_bits == 24 else 4096  # 4095: all but 1/4096 at most
+    decay_v = np.minimum(field, forgets).astype(np.int32)
     losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v))
     decay_u = np.full(pop.size, 4095, np.int32)
     if cell.has_current:
@@ -35,15 +50,19 @@ def integer_cell(
     mantissa, exponent = _bias(cell.drive_v * full, chip)
     if cell.drive_v.any():
         losses.append(_bias_loss(name, mantissa, exponent, cell.drive_v, full))
-    initial = np.clip(np.rint(cell.v_initial * full), -(1 << 23) + 1, (1 << 23) - 1)
-    if cell.threshold == "greater_equal" and cell.reset == "subtract" and whole(cell):
-        initial = initial + 1  # of 64: at a tie v is above the threshold, see _threshold
-    floor = np.maximum(np.nan_to_num(cell.v_min * full, neginf=-(2.0**23)), -(2.0**23) + 1)
-    threshold = np.full(pop.size, NO_SPIKE, np.int32)
+    top = arithmetic.largest_state
+    compared = compared_as(cell, chip)
+    initial = np.clip(np.rint(cell.v_initial * full), -top, top)
+    if compared == "greater" and cell.threshold == "greater_equal" and cell.reset == "subtract":
+        initial = initial + whole(cell)  # of 64: at a tie v is above the threshold, see _threshold
+    floor = np.clip(np.nan_to_num(cell.v_min * full, neginf=-top), -top, top)
+    threshold = np.full(pop.size, arithmetic.never, np.int32)
     if cell.spiking:
         threshold = _threshold(cell, scale, chip, losses, name)
+    sends = pop.signal == "count" or message_shift > 0
     return neutral_cell(
         pop.size,
+        v_reset=np.clip(np.rint(cell.v_reset * full), -top, top).astype(np.int32),
         decay_u=decay_u.astype(np.int32),
         decay_v=decay_v,
         v_threshold=threshold,
@@ -53,9 +72,24 @@ def integer_cell(
         v_min=np.rint(floor).astype(np.int32),
         refractory_steps=(cell.refractory_steps + 1).astype(np.int32),
         reset=cell.reset,
+        reset_when=cell.reset_when if cell.spiking else "same_step",
+        spike=cell.spike,
+        threshold=compared,
         start_step=pop.start_step,
         spiking=cell.spiking,
+        message_bits=chip.message_bits if sends else 0,
+        message_shift=message_shift,
     )
+
+
+def compared_as(cell: Membrane, chip: Chip) -> str:
+    """Return how the chip compares v with the threshold.
+
+    A chip that has `>=` uses it where v is exact: in an integrator, and where spikes are counted
+    in multiples of the threshold. Elsewhere `>` below the threshold meets ties better.
+    """
+    native = "greater_equal" in chip.thresholds and cell.threshold == "greater_equal"
+    return "greater_equal" if native and (whole(cell) or cell.spike == "count") else "greater"
 
 
 def always_spiking() -> Cell:
@@ -74,7 +108,7 @@ def neutral_cell(size: int, **given: Any) -> Cell:
         "bias_exponent": zeros,
         "v_reset": zeros,
         "v_initial": zeros,
-        "v_min": np.full(size, -(fixed.STATE_LIMIT - 1), np.int32),
+        "v_min": np.full(size, -(1 << 31) + 1, np.int32),  # below every state
         "refractory_steps": np.ones(size, np.int32),
     }
     return Cell(**{**neutral, **given})
@@ -91,7 +125,7 @@ def _threshold(
     zero, so a tie is met from a little below: the mantissa stays `TIE` under the threshold.
     """
     mantissa = np.rint(cell.v_threshold * scale)
-    if cell.threshold == "greater_equal":
+    if cell.threshold == "greater_equal" and compared_as(cell, chip) == "greater":
         if not whole(cell):
             mantissa = np.floor(cell.v_threshold * scale - TIE + 1e-9)
         elif cell.reset == "subtract":
@@ -106,14 +140,15 @@ def _threshold(
             "start at 0",
             "correct v_threshold or v_reset",
         )
-    mantissa = np.clip(mantissa, limit.low, limit.high).astype(np.int32)
+    lowest = max(limit.low, 1) if cell.spike == "count" else limit.low
+    mantissa = np.clip(mantissa, lowest, limit.high).astype(np.int32)
     error = mantissa / scale - cell.v_threshold
     size = float(np.abs(cell.v_threshold).max(initial=0.0))
     losses.append(
         {
             "object": name,
             "what": "threshold",
-            "bits": 17,
+            "bits": limit.high.bit_length(),
             "exponent": None,
             "error_rms": float(np.sqrt(np.mean(error**2))),
             "error_max": float(np.abs(error).max(initial=0.0)),

@@ -11,20 +11,20 @@ mantissa is v_threshold * s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
-from spikeport.compiler.clocked import Clocked, Population, Projection
+from spikeport.compiler.clocked import Clocked, Membrane, Population
 from spikeport.compiler.errors import LoweringError
-from spikeport.compiler.passes.retime import by_host
+from spikeport.compiler.kinds import QUANTIZERS
 from spikeport.compiler.program import (
     BRIAN2_LOIHI,
+    GRADED,
     LAVA,
     NENGO_LOIHI,
+    Arithmetic,
     CellPopulation,
     HostCurrent,
     HostTarget,
@@ -33,10 +33,16 @@ from spikeport.compiler.program import (
 )
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
-from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
+from spikeport.compiler.quantize.peaks import Scaling, scale_all
+from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.quantize.weights import integer_synapses, scaled_rows
 
-ARITHMETIC = {"lava": LAVA, "nengo_loihi": NENGO_LOIHI, "brian2_loihi": BRIAN2_LOIHI}
+ARITHMETIC = {
+    "lava": LAVA,
+    "nengo_loihi": NENGO_LOIHI,
+    "brian2_loihi": BRIAN2_LOIHI,
+    "graded": GRADED,
+}
 
 
 def quantize(
@@ -55,6 +61,8 @@ def quantize(
         LoweringError: something that the chip cannot do, by name and with what would work.
     """
     check_kinds(clocked, chip)
+    arithmetic = ARITHMETIC[chip.arithmetic]
+    scalings = scale_all(clocked, chip, peaks, host)
     populations: dict[str, CellPopulation] = {}
     synapses: list[Synapses] = []
     losses: list[dict[str, Any]] = []
@@ -65,11 +73,11 @@ def quantize(
         elif pop.kind == "constant":
             populations[name] = CellPopulation("constant", (1,), always_spiking(), np.ones(1))
         else:
-            parts = _population(clocked, name, chip, peaks.get(name), host)
-            populations[name], more, drives, lost = parts
-            synapses += more
+            lost: list[dict[str, Any]] = []
+            synapses += _synapses(clocked, name, chip, scalings, lost)
+            populations[name] = _lowered(name, pop, scalings[name], chip, arithmetic, lost)
             losses += lost
-            for source, target in drives.items():
+            for source, target in _targets(clocked, name, scalings[name], host).items():
                 targets[source][name] = target
     hosts = {
         name: HostCurrent(
@@ -85,12 +93,14 @@ def quantize(
         synapses=tuple(synapses),
         outputs=clocked.outputs,
         lags=clocked.lags,
-        arithmetic=ARITHMETIC[chip.arithmetic],
+        arithmetic=arithmetic,
         host=hosts,
+        message_bits=chip.message_bits,
         losses=tuple(losses),
         repairs=clocked.repairs,
         notes=(*clocked.notes, *map(host_note, hosts.values())),
         name=clocked.name,
+        slow=clocked.slow,
     )
 
 
@@ -117,26 +127,29 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
             f"{name!r} sends several spikes per step (spike=count)",
             f"{chip.name} sends one binary spike at most",
             f"run it with --set {name}.spike=binary (compare the accuracy), or choose a chip with "
-            "counts",
+            "counts: --chip generic_graded",
         )
+    if not isinstance(cell, Membrane):
+        return
     readers = [p.post for p in clocked.projections if p.pre == name]
-    if pop.signal == "analog" and readers:
+    if pop.signal == "analog" and readers and "graded" not in chip.signals:
         raise LoweringError(
             f"{name!r} is a {pop.kind}, whose output is analog, and it feeds {readers[0]!r}",
             f"{chip.name} carries spikes between neurons; analog values only leave as a readout",
-            f"replace {name!r} by a spiking kind, or make it an output",
+            f"replace {name!r} by a spiking kind, make it an output, or choose a chip with graded "
+            "messages: --chip generic_graded",
         )
     if pop.cell.spiking and cell.reset not in chip.resets:
         raise LoweringError(
             f"{name!r} is reset by {cell.reset}",
             f"{chip.name} has {', '.join(chip.resets)}",
-            f"--set {name}.reset={chip.resets[0]}",
+            f"--set {name}.reset={chip.resets[0]} (compare the accuracy), or --chip generic_graded",
         )
-    if pop.cell.spiking and cell.reset_when == "next_step":
+    if pop.cell.spiking and cell.reset_when not in chip.reset_when:
         raise LoweringError(
             f"{name!r} is reset in the step after a spike",
             f"{chip.name} resets in the same step",
-            f"--set {name}.reset_when=same_step",
+            f"--set {name}.reset_when=same_step (compare the accuracy), or --chip generic_graded",
         )
     most = chip.limits.refractory_steps.high - 1
     if cell.refractory_steps.max(initial=0) > most:
@@ -147,49 +160,61 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
         )
 
 
-def _population(
-    clocked: Clocked, name: str, chip: Chip, peak: Peaks | None, host: Mapping[str, bool]
-) -> tuple[CellPopulation, list[Synapses], dict[str, HostTarget], list[dict[str, Any]]]:
-    """Return a population with everything that ends in it, in integers, and what was lost."""
-    pop = clocked.populations[name]
-    cell = pop.cell
-    gain = cell.gain_u * cell.gain_v
-    lag = clocked.lags[name]
-    written = {p.post: p.delay - lag for p in clocked.into(name) if p.pre in host}
-    unwritten = [p for p in clocked.into(name) if not _written(clocked, p, host, written)]
-    offset = np.zeros(pop.size)
-    for projection in clocked.into(name):
-        if projection not in unwritten and projection.pre not in host:
-            offset = offset + np.asarray(projection.matrix)[:, 0] * gain
-    incoming = unwritten
-    folded = [scaled_rows(p.matrix, gain) for p in incoming]
-    headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
-    peak = bound_of_weights(cell, folded) if peak is None else peak
-    scale = choose_scale(name, cell, folded, peak, headroom, chip)
-    losses: list[dict[str, Any]] = []
-    synapses = []
-    for projection, matrix in zip(incoming, folded, strict=True):
-        made, lost = integer_synapses(projection, matrix, gain, scale, chip)
-        synapses.append(made)
+def _synapses(
+    clocked: Clocked,
+    name: str,
+    chip: Chip,
+    scalings: Mapping[str, Scaling],
+    losses: list[dict[str, Any]],
+) -> list[Synapses]:
+    """Return everything that ends in a population and is not written by the host, in integers."""
+    scaling = scalings[name]
+    made = []
+    for projection in scaling.incoming:
+        sender = scalings.get(projection.pre)
+        graded = sender is not None and sender.unit > 0
+        gain = scaling.gain / sender.unit if graded and sender else scaling.gain
+        payload = (1 << (chip.message_bits - 1)) - 1 if graded else 0
+        matrix = scaled_rows(projection.matrix, gain)
+        each, lost = integer_synapses(projection, matrix, gain, scaling.scale, chip, payload)
+        made.append(each)
         losses.append(lost)
-    integer = integer_cell(name, pop, scale, chip, losses)
+    return made
+
+
+def _lowered(
+    name: str,
+    pop: Population,
+    scaling: Scaling,
+    chip: Chip,
+    arithmetic: Arithmetic,
+    losses: list[dict[str, Any]],
+) -> CellPopulation:
+    """Return a population in integers."""
+    full = np.full(pop.size, scaling.full)
+    if not isinstance(pop.membrane, Membrane):
+        other = QUANTIZERS[type(pop.membrane)].integer(name, pop, scaling.scale, chip, losses)
+        return CellPopulation(pop.kind, pop.shape, other, full)
+    shift = scaling.message_shift
+    integer = integer_cell(name, pop, scaling.scale, chip, arithmetic, losses, shift)
+    return CellPopulation(pop.kind, pop.shape, integer, full, pop.cell.v_offset.copy())
+
+
+def _targets(
+    clocked: Clocked, name: str, scaling: Scaling, host: Mapping[str, bool]
+) -> dict[str, HostTarget]:
+    """Return what the host does for a population, by the input that it reads."""
+    cell = clocked.populations[name].cell
+    offset = np.zeros(scaling.gain.size)
+    for projection in clocked.into(name):
+        if projection not in scaling.incoming and projection.pre not in host:
+            offset = offset + np.asarray(projection.matrix)[:, 0] * scaling.gain
     drives: dict[str, HostTarget] = {}
     for projection in clocked.into(name):
         if projection.pre in host:
-            target = host_target(projection, cell, gain, offset, scale, peak)
-            offset = np.zeros(pop.size)  # once, however many inputs there are
+            target = host_target(
+                projection, cell, scaling.gain, offset, scaling.scale, scaling.peak
+            )
+            offset = np.zeros_like(offset)  # once, however many inputs there are
             drives[projection.pre] = sum_targets(drives.get(projection.pre), target)
-    full = scale * (1 << fixed.WEIGHT_SHIFT)
-    lowered = CellPopulation(
-        pop.kind, pop.shape, integer, np.full(pop.size, full), cell.v_offset.copy()
-    )
-    return lowered, synapses, drives, losses
-
-
-def _written(
-    clocked: Clocked, projection: Projection, host: Mapping[str, bool], written: Mapping[str, int]
-) -> bool:
-    """As `retime.by_host`, on the retimed network (delays include the lag)."""
-    lag = clocked.lags[projection.post]
-    original = replace(projection, delay=projection.delay - lag)
-    return by_host(clocked, original, set(host), written)
+    return drives

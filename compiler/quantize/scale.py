@@ -43,7 +43,8 @@ def choose_scale(
 ) -> float:
     """Return weight units per float unit of v."""
     theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-    largest_state = (fixed.STATE_LIMIT - 1) / (1 << fixed.WEIGHT_SHIFT)
+    bits = int(chip.limits.state_bits.value)
+    largest_state = ((1 << (bits - 1)) - 1) / (1 << fixed.WEIGHT_SHIFT)
     limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
     limits += [largest_state / value for value in (largest_of(cell.v_initial),) if value > 0]
     if theta.size and theta.max() > 0:
@@ -103,6 +104,8 @@ def _error(folded: list[Any], scale: float) -> float:
 
 def bound_of_weights(cell: Membrane, folded: list[Any]) -> Peaks:
     """Return what u and v can reach at most, from the weights alone (v at most 64 thresholds).
+
+    `folded` are weights times the most that their sources send.
 
     What rounding may add counts: decays lose a whole number of 4096ths, and a weight grows by
     half a step, at most 1/127 of the largest.

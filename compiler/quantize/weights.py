@@ -20,12 +20,27 @@ FULL = {"mixed": 254, "excitatory": 255, "inhibitory": 255}  # largest mantissa
 
 
 def integer_synapses(
-    projection: Projection, matrix: Any, gain: Array, scale: float, chip: Chip
+    projection: Projection, matrix: Any, gain: Array, scale: float, chip: Chip, payload: int = 0
 ) -> tuple[Synapses, dict[str, Any]]:
-    """Return the integer weights of a projection, and what they lost."""
+    """Return the integer weights of a projection, and what they lost.
+
+    Args:
+        projection: in floats.
+        matrix: its weights times `gain`, per unit of what is sent.
+        gain: (post,).
+        scale: weight units per float unit of the target's v.
+        chip: whose exponents are used.
+        payload: largest message of an analog source, 0 for spikes and counts. Behind messages the
+            exponent may be negative, and is large enough for sums to stay inside 32 bits.
+    """
     mode = sign_mode(matrix)
     values = values_of(matrix)
-    mantissa, exponent = mantissas(values, scale, mode)
+    lowest = chip.limits.weight_exponent.low if payload else 0
+    mantissa, exponent = mantissas(values, scale, mode, lowest)
+    if payload:
+        over = _row_sum(matrix, mantissa) * payload / (1 << 31)
+        more = max(0, int(np.ceil(np.log2(over)))) if over > 0 else 0
+        mantissa, exponent = mantissas(values, scale, mode, exponent + more)
     if exponent > chip.limits.weight_exponent.high:
         raise LoweringError(
             f"{projection.name!r} needs the weight exponent {exponent}",
@@ -62,14 +77,23 @@ def integer_synapses(
     return made, lost
 
 
-def mantissas(values: Array, scale: float, sign_mode: str) -> tuple[Array, int]:
-    """Return 8-bit mantissas and their common exponent >= 0 for weights * scale."""
+def mantissas(values: Array, scale: float, sign_mode: str, lowest: int = 0) -> tuple[Array, int]:
+    """Return 8-bit mantissas and their common exponent >= `lowest` for weights * scale."""
     full = FULL[sign_mode]
     largest = float(np.abs(values).max(initial=0.0)) * scale
-    exponent = max(0, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
+    exponent = max(lowest, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
     step = 2 if sign_mode == "mixed" else 1
-    mantissa = np.rint(values * scale / (step << exponent)).astype(np.int64) * step
+    mantissa = np.rint(values * scale / (step * 2.0**exponent)).astype(np.int64) * step
     return np.clip(mantissa, -256 if step == 2 else -255, full), exponent
+
+
+def _row_sum(matrix: Any, mantissa: Array) -> float:
+    """Return the largest sum of magnitudes that ends in one neuron."""
+    size = np.abs(mantissa).astype(float)
+    if sp.issparse(matrix):
+        parts = sp.csr_array((size, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return float(np.asarray(parts.sum(axis=1)).max(initial=0.0))
+    return float(size.reshape(matrix.shape).sum(axis=1).max(initial=0.0))
 
 
 def _integer_conv(
@@ -80,7 +104,7 @@ def _integer_conv(
         return None
     step = 2 if mode == "mixed" else 1
     full = FULL[mode]
-    kernel = np.rint(conv.kernel * gain[0] * scale / (step << exponent)).astype(np.int32) * step
+    kernel = np.rint(conv.kernel * gain[0] * scale / (step * 2.0**exponent)).astype(np.int32) * step
     return replace(conv, kernel=np.clip(kernel, -256 if step == 2 else -255, full))
 
 

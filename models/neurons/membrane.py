@@ -15,7 +15,7 @@ import numpy as np
 from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import SemanticsError
-from spikeport.compiler.kinds import Array
+from spikeport.compiler.kinds import STEPS, Array, Steps
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.semantics import Semantics
 
@@ -110,7 +110,7 @@ def start(cell: Membrane, samples: int) -> dict[str, Array]:
 
 
 def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
-    """Take one float step in place and return the spike counts, int64, (samples, n).
+    """Take one float step in place and return what is sent, (samples, n): counts, or analog v.
 
     Args:
         cell: per-step parameters.
@@ -118,7 +118,7 @@ def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
         received: weighted sum of what arrived, (samples, n).
     """
     seen = _current(cell, state, received)
-    v = state["v"]
+    before = v = state["v"]
     moved = cell.keep_v * v + cell.gain_v * seen + cell.drive_v
     held = state["refractory"] > 0
     v = np.where(held, v, moved) if held.any() else moved
@@ -128,8 +128,8 @@ def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     state["v"] = v
     state["refractory"] = np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
-        return np.zeros(v.shape, np.int64)
-    spikes = _spikes(cell, v)
+        return v
+    spikes = _spikes(cell, _judged(cell, before, v))
     spikes = np.where(held, 0, spikes) if held.any() else spikes
     if cell.reset_when == "next_step":
         state["pending"] = spikes
@@ -160,6 +160,17 @@ def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     return np.asarray(seen)
 
 
+def _judged(cell: Membrane, before: Array, v: Array) -> Array:
+    """Return the v that is held against the threshold.
+
+    Under `subtract_snntorch` a neuron whose v was above threshold before the step must reach
+    twice the threshold: snnTorch takes the old v's reset off, asks, and gives it back.
+    """
+    if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
+        return v
+    return np.asarray(v - _spikes(cell, before) * cell.v_threshold)
+
+
 def _spikes(cell: Membrane, v: Array) -> Array:
     theta = cell.v_threshold
     if cell.spike == "count":
@@ -176,7 +187,7 @@ def _reset(cell: Membrane, v: Array, spikes: Array) -> None:
     """Apply the reset of `spikes` to v, in place."""
     if cell.reset == "to_value":
         np.copyto(v, np.broadcast_to(cell.v_reset, v.shape), where=spikes > 0)
-    elif cell.reset == "subtract":
+    elif cell.reset in ("subtract", "subtract_snntorch"):
         np.subtract(v, spikes * cell.v_threshold, out=v, where=spikes > 0)
 
 
@@ -187,6 +198,7 @@ def start_integer(cell: Cell, samples: int) -> dict[str, Array]:
         "u": np.zeros(shape, np.int64),
         "v": np.broadcast_to(cell.v_initial, shape).astype(np.int64),
         "refractory": np.zeros(shape, np.int64),
+        "pending": np.zeros(shape, np.int64),
     }
 
 
@@ -196,7 +208,8 @@ def step_integer(
     """Take one integer step in place.
 
     Returns:
-        The spikes, bool, (samples, n), and in how many cells u or v left its 24 bits.
+        What is sent, int64, (samples, n): spikes, counts or the message of an analog neuron; and
+        in how many cells u or v left its bits.
 
     Args:
         cell: integer parameters.
@@ -206,32 +219,93 @@ def step_integer(
             aligned already where exponents act on each synapse.
         bias: (bias mantissa << bias exponent), int64, broadcastable to (samples, n).
     """
-    unlimited = arithmetic.overflow == "unlimited"
     by_synapse = arithmetic.weight_exp_at == "synapse"
     aligned = received if by_synapse else received << fixed.WEIGHT_SHIFT
     total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64)) + aligned
-    # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
-    u = total if unlimited else fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total))
-    moved = fixed.decay(state["v"], 4096 - cell.decay_v.astype(np.int64)) + u + bias
-    v = moved if unlimited else fixed.saturate(fixed.wrap_int32(moved))
+    u = _u_in_its_bits(arithmetic, total)
+    before = state["v"]
+    moved = fixed.decay(before, 4096 - cell.decay_v.astype(np.int64)) + u + bias
+    v = _v_in_its_bits(arithmetic, moved)
     left = int(np.count_nonzero(u != total) + np.count_nonzero(v != moved))
     held = state["refractory"] > 0
-    v = np.where(held, state["v"], v)
-    v = v if unlimited else np.maximum(v, cell.v_min)
+    v = np.where(held, before, v)
+    if cell.reset_when == "next_step":
+        v = _reset_integer(cell, v, state["pending"])
+    v = v if arithmetic.overflow == "unlimited" else np.maximum(v, cell.v_min)
     state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
         state["v"] = v
-        return np.zeros(v.shape, bool), left
-    threshold = cell.v_threshold.astype(np.int64) << fixed.WEIGHT_SHIFT
-    spikes = np.asarray((v > threshold) & ~held)
-    if cell.reset == "to_value":
-        v = np.where(spikes, cell.v_reset, v)
-    elif cell.reset == "subtract":
-        v = np.where(spikes, v - threshold, v)
+        return _message(cell, v), left
+    spikes = np.where(held, 0, _spikes_integer(cell, _judged_integer(cell, before, v)))
+    if cell.reset_when == "next_step":
+        state["pending"] = spikes
+    else:
+        v = _reset_integer(cell, v, spikes)
     if (cell.refractory_steps > 1).any():
-        state["refractory"] = np.where(spikes, cell.refractory_steps - 1, state["refractory"])
+        pause = cell.refractory_steps - 1
+        state["refractory"] = np.where(spikes > 0, pause, state["refractory"])
     state["v"] = v
     return spikes, left
+
+
+def _u_in_its_bits(arithmetic: Arithmetic, total: Array) -> Array:
+    if arithmetic.overflow == "unlimited":
+        return total
+    if arithmetic.state_bits != 24:
+        return fixed.saturate(total, arithmetic.largest_state)
+    # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
+    return fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total))
+
+
+def _v_in_its_bits(arithmetic: Arithmetic, moved: Array) -> Array:
+    if arithmetic.overflow == "unlimited":
+        return moved
+    if arithmetic.state_bits != 24:
+        return fixed.saturate(moved, arithmetic.largest_state)
+    return fixed.saturate(fixed.wrap_int32(moved))
+
+
+def _judged_integer(cell: Cell, before: Array, v: Array) -> Array:
+    """Return the v that is held against the threshold; see `_judged`."""
+    if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
+        return v
+    return v - _spikes_integer(cell, before) * _threshold(cell)
+
+
+def _threshold(cell: Cell) -> Array:
+    return np.asarray(cell.v_threshold.astype(np.int64) << fixed.WEIGHT_SHIFT)
+
+
+def _spikes_integer(cell: Cell, v: Array) -> Array:
+    theta = _threshold(cell)
+    if cell.spike == "count":
+        count = v // np.maximum(theta, 1)
+        if cell.threshold == "greater":
+            count = count - (count * theta == v)
+        return np.asarray(np.clip(count, 0, cell.largest_message), np.int64)
+    above = v >= theta if cell.threshold == "greater_equal" else v > theta
+    return above.astype(np.int64)
+
+
+def _reset_integer(cell: Cell, v: Array, spikes: Array) -> Array:
+    """Return v after the reset of `spikes`."""
+    if cell.reset == "to_value":
+        return np.where(spikes > 0, cell.v_reset, v)
+    if cell.reset in ("subtract", "subtract_snntorch"):
+        return v - spikes * _threshold(cell)
+    return v
+
+
+def _message(cell: Cell, v: Array) -> Array:
+    """Return what an analog neuron sends: v with fewer bits; nothing from a readout."""
+    if not cell.message_bits:
+        return np.zeros(v.shape, np.int64)
+    rounded = fixed.round_shift(v, cell.message_shift)
+    return fixed.saturate(rounded, cell.largest_message)
+
+
+STEPS[Membrane] = Steps(start, step)
+STEPS[Cell] = Steps(start_integer, step_integer)
 
 
 def steps_of(seconds: float, dt: float) -> int:

@@ -30,6 +30,7 @@ def run_file(
     probe: Sequence[str],
     kind: str,
     allow_skew: bool,
+    slow: int,
     progress: Callable[[str, int, int], None],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -48,8 +49,8 @@ def run_file(
     data = read_data(x, net, kind, "--input-kind")
     flat = infer_shapes(flatten_graphs(net))
     noun: Any = net
-    if backend != "reference":
-        noun = verbs.compile(net, chip, data, allow_skew=allow_skew)
+    if backend not in verbs.FLOAT_BACKENDS:
+        noun = verbs.compile(net, chip, data, allow_skew=allow_skew, slow=slow)
     for key in probe:
         name, _, variable = key.rpartition(".")
         if name not in flat.neurons or variable not in ("u", "v"):

@@ -1,0 +1,153 @@
+"""Chains of relay neurons, for delays that are longer than the chip's.
+
+    before: pre --150--> post
+    after:  pre --62--> pre.relay1 --62--> pre.relay2 --26--> post
+
+A relay repeats what it hears, one chain for everything that its source sends late, and only for
+those of its neurons that somebody listens to. Exact; the price is neurons, synapses and spikes,
+which are placed and costed like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
+from spikeport.compiler.errors import counted
+from spikeport.compiler.kinds import Array
+
+
+def add_relays(clocked: Clocked, d_max: int, host: Set[str] = frozenset()) -> Clocked:
+    """Return the network with no delay above `d_max`.
+
+    Args:
+        clocked: retimed but for delays that are too long.
+        d_max: longest delay of the chip, in steps.
+        host: inputs whose values the host writes; it can be as late as it likes.
+    """
+    late: dict[str, list[Projection]] = {}
+    for each in clocked.projections:
+        if each.delay > d_max and each.pre not in host:
+            late.setdefault(each.pre, []).append(each)
+    if not late:
+        return clocked
+    populations: dict[str, Population] = {}
+    lags: dict[str, int] = {}
+    links: list[Projection] = []
+    moved: dict[Projection, Projection] = {}
+    notes = []
+    for name, population in clocked.populations.items():
+        populations[name], lags[name] = population, clocked.lags.get(name, 0)
+        if name not in late:
+            continue
+        relays, chain, taps = _chain(name, population, late[name], d_max, clocked.populations)
+        populations |= relays
+        lags |= dict.fromkeys(relays, lags[name])
+        links += chain
+        moved |= taps
+        size = sum(relay.size for relay in relays.values())
+        notes.append(
+            f"{counted(size, 'relay neuron')} repeat what {name!r} sends, because "
+            f"{counted(len(late[name]), 'projection')} from it are later than the {d_max} steps "
+            "that the chip can delay"
+        )
+    projections = (*links, *(moved.get(each, each) for each in clocked.projections))
+    return replace(
+        clocked,
+        populations=populations,
+        projections=projections,
+        lags=lags,
+        notes=(*clocked.notes, *notes),
+    )
+
+
+def relay(size: int, signal: str) -> Membrane:
+    """Return the neuron that sends in each step what it heard: v is its input, and nothing stays.
+
+    Args:
+        size: how many.
+        signal: `binary` (a spike where the input is above 0.5), `count` or `analog`.
+    """
+    zeros = np.zeros(size)
+    return Membrane(
+        has_current=False,
+        keep_u=zeros.copy(),
+        gain_u=np.ones(size),
+        keep_v=zeros.copy(),
+        gain_v=np.ones(size),
+        drive_v=zeros.copy(),
+        v_threshold=np.full(size, {"binary": 0.5, "count": 1.0, "analog": np.inf}[signal]),
+        v_reset=zeros.copy(),
+        v_initial=zeros.copy(),
+        v_min=np.full(size, -np.inf),
+        refractory_steps=np.zeros(size, np.int64),
+        reset="none" if signal == "analog" else "to_value",
+        reset_when="same_step",
+        spike="count" if signal == "count" else "binary",
+        threshold="greater_equal" if signal == "count" else "greater",
+        current_order="decay_add_v",
+        v_offset=zeros.copy(),
+        spiking=signal != "analog",
+    )
+
+
+def _chain(
+    pre: str,
+    population: Population,
+    late: list[Projection],
+    d_max: int,
+    taken: Mapping[str, Population],
+) -> tuple[dict[str, Population], list[Projection], dict[Projection, Projection]]:
+    """Return the relays of one source, what links them, and the projections that start there."""
+    stages = {each: (each.delay - 1) // d_max for each in late}
+    relays: dict[str, Population] = {}
+    links: list[Projection] = []
+    taps: dict[Projection, Projection] = {}
+    source, carried = pre, np.arange(population.size)
+    for stage in range(1, max(stages.values()) + 1):
+        beyond = [each for each in late if stages[each] >= stage]
+        wanted = _listened(beyond)
+        name = _free(f"{pre}.relay{stage}", taken)
+        signal = population.signal
+        relays[name] = Population("Relay", (wanted.size,), relay(wanted.size, signal), signal)
+        picked = _pick(np.searchsorted(carried, wanted), carried.size)
+        links.append(Projection(f"{name}.in", source, name, picked, d_max))
+        for each in beyond:
+            if stages[each] == stage:
+                taps[each] = replace(
+                    each,
+                    pre=name,
+                    matrix=_columns(each.matrix, wanted),
+                    delay=each.delay - stage * d_max,
+                    conv=None,
+                )
+        source, carried = name, wanted
+    return relays, links, taps
+
+
+def _listened(projections: list[Projection]) -> Array:
+    """Return the neurons of the source from which any of these has a weight, ascending."""
+    used = [np.unique(sp.csr_array(each.matrix).indices) for each in projections]
+    return np.unique(np.concatenate(used))
+
+
+def _pick(chosen: Array, size: int) -> Any:
+    """Return the matrix (chosen, size) that repeats the chosen neurons."""
+    ones = np.ones(chosen.size)
+    return sp.csr_matrix((ones, chosen, np.arange(chosen.size + 1)), shape=(chosen.size, size))
+
+
+def _columns(matrix: Any, chosen: Array) -> Any:
+    picked = matrix[:, chosen]
+    return sp.csr_matrix(picked) if sp.issparse(matrix) else np.ascontiguousarray(picked)
+
+
+def _free(name: str, taken: Mapping[str, Population]) -> str:
+    while name in taken:
+        name += "'"
+    return name
