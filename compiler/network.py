@@ -30,6 +30,9 @@ def freeze(value: Any) -> Any:
     elif isinstance(value, Mapping):
         for item in value.values():
             freeze(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            freeze(item)
     return value
 
 
@@ -55,7 +58,7 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """y = weight x, weight of shape (post, pre)."""
+    """y = weight x on the last dimension of x; weight of shape (post, pre)."""
 
     weight: Array
 
@@ -65,7 +68,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """y = weight x + bias, weight of shape (post, pre), bias (post,)."""
+    """y = weight x + bias on the last dimension of x; weight (post, pre), bias (post,)."""
 
     weight: Array
     bias: Array
@@ -75,8 +78,30 @@ class Affine:
 
 
 @dataclass(frozen=True, eq=False)
+class Conv1d:
+    """1-D cross-correlation as PyTorch defines it; weight (out, in / groups, length).
+
+    `padding` is the number of zeros (before, behind).
+    """
+
+    weight: Array
+    bias: Array
+    stride: int
+    padding: tuple[int, int]
+    dilation: int
+    groups: int
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
 class Conv2d:
-    """2-D cross-correlation as PyTorch defines it; weight (out, in / groups, height, width)."""
+    """2-D cross-correlation as PyTorch defines it; weight (out, in / groups, height, width).
+
+    `padding` is the number of zero rows above and below, and of zero columns on both sides;
+    `more_behind` of them come on top below and on the right (PyTorch's uneven `same`).
+    """
 
     weight: Array
     bias: Array
@@ -84,6 +109,7 @@ class Conv2d:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    more_behind: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         freeze_fields(self)
@@ -92,6 +118,15 @@ class Conv2d:
 @dataclass(frozen=True, eq=False)
 class SumPool2d:
     """Sum over windows of each channel."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class AvgPool2d:
+    """Sum over windows of each channel, divided by the window's size; padding counts as zeros."""
 
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
@@ -117,20 +152,33 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
+class Delay:
+    """y(t) = x(t - delay), elementwise; seconds, and broadcast against the input's shape."""
+
+    delay: Array
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
 class Weights:
     """What `fold_linear` leaves on an edge: one matrix (post, pre) and what it was made of.
 
     Attributes:
         matrix: dense array or CSR array, float64, shape (post size, pre size).
-        bias: (post size,), added every step; zeros where there is none.
+        biases: (seconds, array of (post size,)): what is added every step from that time on;
+            only those that are not zero.
         made_of: names of the folded nodes, in order.
         conv: the convolution, where the matrix is one and nothing else.
+        delay: seconds that the folded Delay nodes take.
     """
 
     matrix: Any
-    bias: Array
+    biases: tuple[tuple[float, Array], ...]
     made_of: tuple[str, ...]
     conv: Convolution | None = None
+    delay: float = 0.0
 
     def __post_init__(self) -> None:
         freeze_fields(self)
@@ -164,7 +212,19 @@ class Graph:
     edges: tuple[tuple[str, str], ...]
 
 
-STATELESS = (Linear, Affine, Conv2d, SumPool2d, Flatten, Scale, Weights)
+#: What becomes part of a path between two populations; a Delay keeps time, but only past input.
+STATELESS = (
+    Linear,
+    Affine,
+    Conv1d,
+    Conv2d,
+    SumPool2d,
+    AvgPool2d,
+    Flatten,
+    Scale,
+    Delay,
+    Weights,
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,8 @@ def _value(value: Any) -> str:
         return f"{shape} {_summary(value)}" if value.size > 8 else _list(value)
     if isinstance(value, Convolution):
         return f"kernel {_value(value.kernel)} stride {value.stride} padding {value.padding}"
+    if isinstance(value, tuple) and any(isinstance(item, tuple) for item in value):
+        return ", ".join(" ".join(map(_value, item)) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spikeport.compiler.errors import GraphError
 from spikeport.compiler.load.repair import repair_shapes
-from spikeport.compiler.network import Network, Shape, SumPool2d
+from spikeport.compiler.network import AvgPool2d, Network, Shape, SumPool2d
 
 
 def with_advice(error: GraphError, net: Network, stated: Mapping[str, Shape]) -> GraphError:
@@ -19,11 +19,11 @@ def with_advice(error: GraphError, net: Network, stated: Mapping[str, Shape]) ->
     pools = {
         name: replace(node, stride=node.kernel_size)
         for name, node in net.nodes.items()
-        if isinstance(node, SumPool2d) and node.stride != node.kernel_size
+        if isinstance(node, (SumPool2d, AvgPool2d)) and node.stride != node.kernel_size
     }
     if not pools or not _fits(replace(net, nodes={**net.nodes, **pools}), stated):
         return error
-    steps = [f"stride {pool.stride} in SumPool2d '{name}'" for name, pool in pools.items()]
+    steps = [f"stride {p.stride} in {type(p).__name__} '{name}'" for name, p in pools.items()]
     return GraphError(
         error.what,
         error.why,

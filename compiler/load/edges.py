@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from spikeport.compiler.errors import LoadError, printable
-from spikeport.compiler.network import Input, Network, Output
+from spikeport.compiler.network import Graph, Input, Network, Output
 from spikeport.compiler.passes.walk import Edges, stateless_loop
 
 LONGEST_NAME = 200
@@ -39,6 +39,8 @@ def check_names(names: Collection[str]) -> None:
 def check_edges(graph: str, nodes: Mapping[str, Any], edges: Edges) -> None:
     """Refuse edges that occur twice or whose ends are not there.
 
+    An end may be a node of a nested graph, written `GRAPH.NODE`.
+
     Args:
         graph: name of the nested graph, "" for the outermost.
         nodes: of this graph.
@@ -49,9 +51,10 @@ def check_edges(graph: str, nodes: Mapping[str, Any], edges: Edges) -> None:
     """
     where = f"in nested graph '{graph}': " if graph else ""
     seen: set[tuple[str, str]] = set()
+    inner = _inner_names(nodes) if any(isinstance(n, Graph) for n in nodes.values()) else set()
     for source, target in edges:
         for end in (source, target):
-            if end not in nodes:
+            if end not in nodes and end not in inner:
                 raise _missing(where, end, nodes, edges)
         if (source, target) in seen:
             raise LoadError(
@@ -62,14 +65,37 @@ def check_edges(graph: str, nodes: Mapping[str, Any], edges: Edges) -> None:
         seen.add((source, target))
 
 
+def _inner_names(nodes: Mapping[str, Any]) -> set[str]:
+    """Return the names of the nodes of nested graphs, as they are called from outside."""
+    names: set[str] = set()
+    for name, node in nodes.items():
+        if isinstance(node, Graph):
+            inner = {*node.nodes, *_inner_names(node.nodes)}
+            names |= {f"{name}.{each}" for each in inner}
+    return names
+
+
 def _missing(where: str, name: str, nodes: Mapping[str, Any], edges: Edges) -> LoadError:
     ends = [(a, b) for a, b in edges if name in (a, b)]
     source, target = ends[0]
     return LoadError(
         f"{where}the edge from '{source}' to '{target}' needs a node '{name}', which is not there",
         f"the nodes are {_listed(nodes)}",
-        _flattened_advice(name, nodes, ends) or _rename_advice(name, nodes, edges),
+        _port_advice(name, nodes, source)
+        or _flattened_advice(name, nodes, ends)
+        or _rename_advice(name, nodes, edges),
     )
+
+
+def _port_advice(name: str, nodes: Mapping[str, Any], source: str) -> str:
+    """Name the Inputs (or Outputs) of the nested graph that `GRAPH.NODE` begins with."""
+    graph = next((key for key in nodes if name.startswith(key + ".")), "")
+    if not isinstance(nodes.get(graph), Graph):
+        return ""
+    kind = Output if name == source else Input
+    ports = [key for key, node in nodes[graph].nodes.items() if isinstance(node, kind)]
+    listed = " or ".join(f"'{graph}.{key}'" for key in ports[:6])
+    return f"write the edge with {listed}, which '{graph}' has" if listed else ""
 
 
 def _flattened_advice(name: str, nodes: Mapping[str, Any], ends: list[tuple[str, str]]) -> str:
@@ -106,7 +132,7 @@ def _listed(nodes: Mapping[str, Any]) -> str:
 
 
 def check_flow(net: Network) -> None:
-    """Refuse a flat graph without Input or Output, or with a loop that no neuron delays.
+    """Refuse a flat graph without Input or Output, or with a loop that nothing delays.
 
     Raises:
         LoadError: the message names the nodes.
@@ -124,5 +150,5 @@ def check_flow(net: Network) -> None:
         raise LoadError(
             f"the graph has a loop (cycle) without state: {way}",
             "every node of it would need its own output in the same step",
-            "put a neuron into the loop, or cut one of its edges",
+            "put a neuron or a Delay into the loop, or cut one of its edges",
         )

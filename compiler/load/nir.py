@@ -12,6 +12,7 @@ import numpy as np
 from spikeport.compiler.errors import GraphError, LoadError, SemanticsError
 from spikeport.compiler.load.advice import with_advice
 from spikeport.compiler.load.edges import check_edges, check_flow, check_names
+from spikeport.compiler.load.extension import extension_kind, metadata_names, read_extension
 from spikeport.compiler.load.files import naming
 from spikeport.compiler.load.hdf5 import Parts, read_tree
 from spikeport.compiler.load.nodes import (
@@ -33,9 +34,6 @@ from spikeport.compiler.semantics import Semantics, from_metadata
 
 __all__ = ["read_network", "write_network"]
 
-#: Metadata key by which a standard node says that it stands for something else.
-EXTENSION = "spikeport.ext"
-
 
 def read_network(path: Path) -> Network:
     """Return the network of a NIR file: flat, with shapes, every array finite float64.
@@ -48,9 +46,13 @@ def read_network(path: Path) -> Network:
         GraphError: shapes do not fit.
     """
     path = Path(path)
-    tree = read_tree(path, _wanted)
-    with naming(path.name):
-        return _network(path.name, tree)
+    return network_of(path.name, read_tree(path, _wanted))
+
+
+def network_of(file: str, tree: Mapping[str, Any]) -> Network:
+    """Return the network of a tree as `read_tree` gives it; errors as for `read_network`."""
+    with naming(file):
+        return _network(file, tree)
 
 
 def _wanted(parts: Parts) -> bool:
@@ -58,7 +60,7 @@ def _wanted(parts: Parts) -> bool:
     if "metadata" not in parts:
         return True
     after = parts[parts.index("metadata") + 1 :]
-    return after[:1] in (("spikeport",), (EXTENSION,))
+    return after[:1] == ("spikeport",) or (len(after) == 1 and after[0] in metadata_names())
 
 
 def _network(file: str, tree: Mapping[str, Any]) -> Network:
@@ -130,11 +132,15 @@ def _read_graph(
         if not isinstance(node, Mapping):
             raise LoadError(f"node '{prefix}{name}' is a value, not a group with a type")
         kind = _type_of(prefix + name, node)
+        extension = extension_kind(prefix + name, node)
         if kind == "NIRGraph":
             nodes[name] = _read_graph(f"{prefix}{name}.", node, stated, notes, absent)
             continue
         fields = Fields(prefix + name, kind, node)
         nodes[name] = read_node(fields)
+        if extension is not None:
+            nodes[name] = read_extension(extension, prefix + name, node["metadata"], nodes[name])
+            continue
         _note_unread(fields, notes)
         for field, value in absent_fields(fields).items():
             absent.setdefault(f"{field} (taken as {value:g})", []).append(prefix + name)
@@ -147,20 +153,13 @@ def _read_graph(
 
 
 def _type_of(name: str, node: Mapping[str, Any]) -> str:
-    """Return a node's type, after refusing nodes that stand for something else."""
+    """Return a node's type."""
     kind = node.get("type")
     if not isinstance(kind, str):
         raise LoadError(
             f"node '{name}' has no type",
             "type is the text that says what a node is",
             "write the graph again with nir.write",
-        )
-    metadata = node.get("metadata")
-    if isinstance(metadata, Mapping) and EXTENSION in metadata:
-        raise LoadError(
-            f"node '{name}' is an extension '{str(metadata[EXTENSION])[:60]}' that is not known",
-            f"its type {kind[:60]} is only a placeholder",
-            "update spikeport, or replace the node by a standard one",
         )
     return kind
 
@@ -220,7 +219,7 @@ def _threshold_warnings(net: Network) -> tuple[str, ...]:
     warnings = []
     for name in net.neurons:
         node = net.nodes[name]
-        if type(node).spiking and (node.v_threshold <= node.v_reset).any():
+        if hasattr(node, "v_reset") and (node.v_threshold <= node.v_reset).any():
             at = np.unravel_index(
                 int((node.v_threshold <= node.v_reset).argmax()), node.v_threshold.shape
             )

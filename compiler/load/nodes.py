@@ -15,11 +15,13 @@ import numpy as np
 
 from spikeport.compiler.errors import LoadError
 from spikeport.compiler.kinds import NEURONS
-from spikeport.compiler.load.conv2d import read_conv2d
+from spikeport.compiler.load.conv import read_conv1d, read_conv2d
+from spikeport.compiler.load.extension import is_standard
 from spikeport.compiler.load.values import Fields, above_zero, integer, integers, number, pair
 from spikeport.compiler.network import (
     Affine,
-    Conv2d,
+    AvgPool2d,
+    Delay,
     Flatten,
     Input,
     Linear,
@@ -29,9 +31,11 @@ from spikeport.compiler.network import (
     SumPool2d,
 )
 
-#: NIR types that exist and that we do not read.
-NOT_YET = ("Conv1d", "AvgPool2d", "Delay", "I", "Threshold")
 LARGEST_SHAPE = 1 << 24  # elements
+LARGEST_KERNEL = 1 << 16  # a pool's window along one axis
+LONGEST_WAIT = 1e9  # seconds
+#: NIR type -> the field in which it states the shape of its input.
+STATING = {"Conv1d": "input_shape", "Conv2d": "input_shape", "Flatten": "input_type"}
 #: Fields that NIR or its older versions write beside a node's own.
 BESIDE = ("type", "metadata", "input_type", "output_type", "input_shape", "shape")
 
@@ -42,37 +46,31 @@ def read_node(fields: Fields) -> Any:
     Raises:
         LoadError: unknown type, or a field that is missing or impossible.
     """
-    if fields.type in NEURONS:
+    if is_standard(fields.type):
         return _read_neuron(fields)
     if fields.type in READERS:
         return READERS[fields.type][0](fields)
-    if fields.type in NOT_YET:
-        raise LoadError(
-            f"node '{fields.node}': spikeport does not read the type {fields.type} yet",
-            f"it reads {', '.join((*READERS, *NEURONS))} and nested graphs",
-            "replace the node in the tool that has the graph, or ask for the type",
-        )
     raise LoadError(
         f"node '{fields.node}' has the unknown type '{fields.type[:60]}'",
-        f"types that are read: {', '.join((*READERS, *NEURONS, 'NIRGraph'))}",
+        f"types that are read: {', '.join((*READERS, *filter(is_standard, NEURONS), 'NIRGraph'))}",
         "check the spelling, or replace the node",
     )
 
 
 def fields_used(node_type: str) -> tuple[str, ...]:
     """Return the names of the fields that are read of a type; none for unknown types."""
-    if node_type in NEURONS:
+    if is_standard(node_type):
         return tuple(each.name for each in fields_of(NEURONS[node_type]))
     return READERS[node_type][1] if node_type in READERS else ()
 
 
 def stated_input(fields: Fields) -> Shape:
-    """Return the input shape that a Conv2d or Flatten states, () where it states none.
+    """Return the input shape that a convolution or Flatten states, () where it states none.
 
-    Conv2d states (height, width), Flatten the whole shape; tools that did not know it wrote
-    zeros.
+    Conv1d states its length, Conv2d (height, width), Flatten the whole shape; tools that did not
+    know it wrote zeros.
     """
-    field = {"Conv2d": "input_shape", "Flatten": "input_type"}.get(fields.type, "")
+    field = STATING.get(fields.type, "")
     if not field or not fields.has(field):
         return ()
     return integers(fields, field, 0)
@@ -153,10 +151,16 @@ def _read_affine(fields: Fields) -> Affine:
     return Affine(weight, bias)
 
 
-def _read_sum_pool(fields: Fields) -> SumPool2d:
-    kernel = pair(fields, "kernel_size", 1)
-    padding = pair(fields, "padding", 0)
-    return SumPool2d(kernel, pair(fields, "stride", 1), padding)
+def _read_pool(kind: Callable[..., Any]) -> Callable[[Fields], Any]:
+    def read(fields: Fields) -> Any:
+        kernel = pair(fields, "kernel_size", 1)
+        if max(kernel) > LARGEST_KERNEL:
+            raise fields.error(
+                "kernel_size", f"is {kernel}, so it is too large: the limit is {LARGEST_KERNEL}"
+            )
+        return kind(kernel, pair(fields, "stride", 1), pair(fields, "padding", 0))
+
+    return read
 
 
 def _read_flatten(fields: Fields) -> Flatten:
@@ -167,17 +171,33 @@ def _read_scale(fields: Fields) -> Scale:
     return Scale(number(fields, "scale"))
 
 
+def _read_delay(fields: Fields) -> Delay:
+    delay = number(fields, "delay")
+    if not delay.size:
+        raise fields.error("delay", "is empty", "give one value, or one per element")
+    if (delay < 0).any() or (delay > LONGEST_WAIT).any():
+        raise fields.error(
+            "delay",
+            f"is {delay.min():g} to {delay.max():g} seconds, it must be from 0 to {LONGEST_WAIT:g}",
+            "a delay is a time in seconds: nothing can act before it was sent",
+        )
+    return Delay(delay)
+
+
+CONVOLUTION = ("weight", "bias", "stride", "padding", "dilation", "groups")
+POOL = ("kernel_size", "stride", "padding")
+
 #: NIR type -> reader, and the fields that it reads.
 READERS: Mapping[str, tuple[Callable[[Fields], Any], tuple[str, ...]]] = {
     "Input": (_read_port(Input), ("shape",)),
     "Output": (_read_port(Output), ("shape",)),
     "Linear": (_read_linear, ("weight",)),
     "Affine": (_read_affine, ("weight", "bias")),
-    "Conv2d": (
-        read_conv2d,
-        tuple(each.name for each in fields_of(Conv2d)),
-    ),
-    "SumPool2d": (_read_sum_pool, ("kernel_size", "stride", "padding")),
+    "Conv1d": (read_conv1d, CONVOLUTION),
+    "Conv2d": (read_conv2d, CONVOLUTION),
+    "SumPool2d": (_read_pool(SumPool2d), POOL),
+    "AvgPool2d": (_read_pool(AvgPool2d), POOL),
     "Flatten": (_read_flatten, ("start_dim", "end_dim")),
     "Scale": (_read_scale, ("scale",)),
+    "Delay": (_read_delay, ("delay",)),
 }

@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.compiler.errors import LoadError
+from spikeport.compiler.errors import GraphError, LoadError
 from spikeport.compiler.network import (
     Affine,
+    AvgPool2d,
+    Conv1d,
     Conv2d,
+    Delay,
     Flatten,
     Input,
     Linear,
@@ -28,11 +31,13 @@ from spikeport.compiler.network import (
     is_neuron,
 )
 from spikeport.compiler.passes.geometry import Misfit, output_shape
-from spikeport.compiler.passes.infer_shapes import own_shape, shape_after, starts
+from spikeport.compiler.passes.infer_shapes import infer_shapes, own_shape, shape_after, starts
 from spikeport.compiler.passes.walk import first_arrivals, sources_and_targets
 
 #: Nodes that say what shape they want; the others pass on what they get.
-WANTING = (Linear, Affine, Conv2d, SumPool2d, Flatten)
+WANTING = (Linear, Affine, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten)
+#: How many dimensions the others take; Linear and Affine act on the last of any number.
+RANKS: Mapping[type, int] = {Conv1d: 2, Conv2d: 3, SumPool2d: 3, AvgPool2d: 3}
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,18 @@ def repair_shapes(net: Network, stated: Mapping[str, Shape]) -> Network:
 
     Args:
         net: flat.
-        stated: Conv2d and Flatten -> the input shape that the file states.
+        stated: convolutions and Flatten -> the input shape that the file states.
 
     Returns:
-        The network with `repairs` extended, one sentence each.
+        The network with `repairs` extended, one sentence each. Where every shape fits as it
+        stands, nothing is mended.
 
     Raises:
         GraphError: shapes that do not fit even so.
     """
     reader = _readers(net)
+    if _fits_as_it_stands(net):
+        return replace(net, repairs=net.repairs + _last_dimension_notes(net, reader))
     nodes, notes = dict(net.nodes), list(net.repairs)
     for name in net.of_type(Input):
         nodes[name], note = _mend_input(name, nodes[name], nodes.get(reader.get(name, "")))
@@ -78,6 +86,25 @@ def repair_shapes(net: Network, stated: Mapping[str, Shape]) -> Network:
     return replace(mended, repairs=tuple(notes))
 
 
+def _fits_as_it_stands(net: Network) -> bool:
+    try:
+        infer_shapes(net)
+    except GraphError:
+        return False
+    return True
+
+
+def _last_dimension_notes(net: Network, reader: Mapping[str, str]) -> tuple[str, ...]:
+    """Say which Inputs keep dimensions that other files use for time or batch."""
+    return tuple(
+        f"warning: Input '{name}' of shape {net.nodes[name].shape} is taken as it is, and "
+        f"'{reader[name]}' acts on its last dimension; time or batch do not belong into it"
+        for name in net.of_type(Input)
+        if len(net.nodes[name].shape) > 1
+        and isinstance(net.nodes.get(reader.get(name, "")), (Linear, Affine))
+    )
+
+
 def _readers(net: Network) -> dict[str, str]:
     """Return node -> the nearest node that wants a definite shape of what it sends.
 
@@ -94,7 +121,7 @@ def _readers(net: Network) -> dict[str, str]:
                 if source in found:
                     continue
                 found[source] = reader
-                if is_neuron(net.nodes[source]) or isinstance(net.nodes[source], Scale):
+                if is_neuron(net.nodes[source]) or isinstance(net.nodes[source], (Scale, Delay)):
                     waiting.append((source, reader))
     return found
 
@@ -116,7 +143,7 @@ def _without_batch(shape: Shape, reader: Any) -> Shape:
     if is_neuron(reader):
         own = own_shape(reader)
         return own if len(shape) > len(own) and shape[-len(own) :] == own else shape
-    rank = 3 if isinstance(reader, (Conv2d, SumPool2d)) else 1
+    rank = RANKS.get(type(reader), 1)
     if reader is None or len(shape) <= rank:
         return shape
     try:
@@ -129,8 +156,8 @@ def _without_batch(shape: Shape, reader: Any) -> Shape:
 def _mend(name: str, node: Any, place: _Place) -> tuple[Any, list[str]]:
     if is_neuron(node):
         return _mend_parameters(name, node, place.shape)
-    if isinstance(node, Scale):
-        return _mend_scale(name, node, place.shape)
+    if isinstance(node, (Scale, Delay)):
+        return _mend_spread(name, node, place.shape)
     if isinstance(node, Flatten):
         return _mend_flatten(name, node, place)
     if isinstance(node, Output):
@@ -140,26 +167,51 @@ def _mend(name: str, node: Any, place: _Place) -> tuple[Any, list[str]]:
 
 def _mend_parameters(name: str, node: Any, shape: Shape) -> tuple[Any, list[str]]:
     own = own_shape(node)
-    extra = len(own) - len(shape)
-    if extra <= 0 or own[extra:] != shape or set(own[:extra]) != {1}:
+    after, why = _settled(own, shape)
+    if after == own:
         return node, []
     values = {each.name: getattr(node, each.name) for each in fields(node)}
+    wide = {key: _reshaped(value, len(own), after) for key, value in values.items()}
+    return replace(node, **wide), [f"neurons '{name}': parameters of shape {own} {why}"]
+
+
+def _settled(own: Shape, shape: Shape) -> tuple[Shape, str]:
+    """Return the shape that values of shape `own` must have for an input, and why.
+
+    Either ones in front are batch, or one value per channel stands for all of its places; the
+    latter only where the values could not be those of the last dimension.
+    """
+    extra = len(own) - len(shape)
+    if extra > 0 and set(own[:extra]) == {1} and _broadcasts(own[extra:], shape):
+        return own[extra:], f"became {own[extra:]}, without batch"
+    per_channel = len(own) == 1 and len(shape) > 1 and own == shape[:1] and own != shape[-1:]
+    if per_channel and math.prod(own) > 1:
+        return (*own, *(1 for _ in shape[1:])), f"hold for the {own[0]} channels of {shape}"
+    return own, ""
+
+
+def _broadcasts(own: Shape, shape: Shape) -> bool:
+    return all(a in (1, b) for a, b in zip(own, shape, strict=True))
+
+
+def _reshaped(value: Any, rank: int, after: Shape) -> Any:
+    """Return a value that spans `rank` dimensions with those of `after`, ones where it had one."""
+    if value.size == 1:
+        return value
     # The neuron's arrays are views of values that nobody else holds.
-    cut = {key: _cut(value, extra) if value.size > 1 else value for key, value in values.items()}
-    note = f"neurons '{name}': parameters of shape {own} became {shape}, without batch"
-    return replace(node, **cut), [note]
+    if rank > len(after):
+        return np.reshape(value, value.shape[rank - len(after) :])
+    return np.reshape(value, (*value.shape, *(1 for _ in after[rank:])))
 
 
-def _cut(value: Any, extra: int) -> Any:
-    return np.reshape(value, value.shape[extra:])
-
-
-def _mend_scale(name: str, node: Scale, shape: Shape) -> tuple[Scale, list[str]]:
-    extra = node.scale.ndim - len(shape)
-    if extra <= 0 or set(node.scale.shape[:extra]) != {1}:
+def _mend_spread(name: str, node: Scale | Delay, shape: Shape) -> tuple[Any, list[str]]:
+    word = "scale" if isinstance(node, Scale) else "delay"
+    values = getattr(node, word)
+    after, why = _settled(values.shape, shape)
+    if after == values.shape:
         return node, []
-    note = f"Scale '{name}': shape {node.scale.shape} became {node.scale.shape[extra:]}"
-    return Scale(_cut(node.scale, extra)), [note]
+    note = f"{word.capitalize()} '{name}': values of shape {values.shape} {why}"
+    return type(node)(np.reshape(values, after)), [note]
 
 
 def _mend_output(name: str, node: Output, shape: Shape) -> tuple[Output, list[str]]:
@@ -193,11 +245,11 @@ def _fits(node: Flatten, place: _Place) -> bool:
     except Misfit:
         return False
     wants = isinstance(place.reader, (Linear, Affine))
-    return not wants or shape == (place.reader.weight.shape[1],)
+    return not wants or shape[-1:] == (place.reader.weight.shape[1],)
 
 
 def check_stated(net: Network, stated: Mapping[str, Shape]) -> None:
-    """Refuse a Conv2d or Flatten whose stated input shape contradicts the inferred one.
+    """Refuse a convolution or Flatten whose stated input shape contradicts the inferred one.
 
     Raises:
         LoadError: names the node and both shapes.
@@ -207,9 +259,9 @@ def check_stated(net: Network, stated: Mapping[str, Shape]) -> None:
         if name not in source_of or not math.prod(said):
             continue
         shape = net.shapes[source_of[name]]
-        if isinstance(net.nodes[name], Conv2d):
+        if isinstance(net.nodes[name], (Conv1d, Conv2d)):
             shape = shape[1:]
-            said = said * 2 if len(said) == 1 else said
+            said = said * len(shape) if len(said) == 1 else said
         if said[-len(shape) :] != shape:
             raise LoadError(
                 f"node '{name}' says that its input has shape {said}, it gets {shape}",

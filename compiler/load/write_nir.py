@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from spikeport.compiler.errors import GraphError, OutputError
+from spikeport.compiler.load.extension import extension_name, to_placeholder
 from spikeport.compiler.network import (
     Affine,
+    AvgPool2d,
+    Conv1d,
     Conv2d,
+    Delay,
     Flatten,
     Input,
     Linear,
@@ -82,6 +86,8 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
     import nir
 
     node = net.nodes[name]
+    if is_neuron(node) and extension_name(type(node)):
+        return to_placeholder(node)
     if is_neuron(node) and hasattr(nir, type(node).nir_type):
         values = {each.name: np.array(getattr(node, each.name)) for each in fields(node)}
         return getattr(nir, type(node).nir_type)(**values)
@@ -94,19 +100,62 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
             return nir.Linear(np.array(node.weight))
         case Affine():
             return nir.Affine(np.array(node.weight), np.array(node.bias))
+        case Conv1d():
+            values = _convolution(node, _padding(net.name, name, node))
+            return nir.Conv1d(input_shape=shape[1], **values)
         case Conv2d():
-            values = {each.name: getattr(node, each.name) for each in fields(node)}
+            values = _convolution(node, _padding(net.name, name, node))
             return nir.Conv2d(input_shape=shape[1:], **values)
-        case SumPool2d():
-            return nir.SumPool2d(
+        case SumPool2d() | AvgPool2d():
+            return getattr(nir, type(node).__name__)(
                 np.array(node.kernel_size), np.array(node.stride), np.array(node.padding)
             )
         case Flatten():
             return nir.Flatten({"input": np.array(shape)}, node.start_dim, node.end_dim)
         case Scale():
             return nir.Scale(np.atleast_1d(node.scale).copy())
+        case Delay():
+            return nir.Delay(np.atleast_1d(node.delay).copy())
     raise GraphError(
         f"{net.name}: node '{name}' ({type(node).__name__}) cannot be written to a NIR file",
         "NIR has no such node",
         "write the network as it was before it was folded",
     )
+
+
+def _convolution(node: Conv1d | Conv2d, padding: Any) -> dict[str, Any]:
+    return {
+        "weight": np.array(node.weight),
+        "bias": np.array(node.bias),
+        "stride": node.stride,
+        "padding": padding,
+        "dilation": node.dilation,
+        "groups": node.groups,
+    }
+
+
+def _padding(file: str, name: str, node: Conv1d | Conv2d) -> Any:
+    """Return a convolution's padding as NIR says it: numbers where both sides are alike.
+
+    Raises:
+        GraphError: they differ, and in another way than PyTorch's `same` pads.
+    """
+    pads = _sides(node)
+    if all(before == behind for before, behind in pads):
+        return pads[0][0] if isinstance(node, Conv1d) else tuple(before for before, _ in pads)
+    spread = zip(np.ravel(node.dilation), node.weight.shape[2:], strict=True)
+    totals = [int(each) * (size - 1) for each, size in spread]
+    same = [(each // 2, each - each // 2) for each in totals]
+    if pads == same and set(np.ravel(node.stride)) == {1}:
+        return "same"
+    raise GraphError(
+        f"{file}: node '{name}' ({type(node).__name__}) cannot be written to a NIR file",
+        f"it pads {pads} (before, behind), NIR pads both sides alike",
+        "begin the kernel with rows of zeros, and pad more in front",
+    )
+
+
+def _sides(node: Conv1d | Conv2d) -> list[tuple[int, int]]:
+    if isinstance(node, Conv1d):
+        return [node.padding]
+    return [(p, p + more) for p, more in zip(node.padding, node.more_behind, strict=True)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Set
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -11,95 +12,75 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.errors import GraphError
-from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import (
     STATELESS,
-    Affine,
     Conv2d,
     Convolution,
+    Delay,
     Flatten,
-    Linear,
     Network,
     Output,
     Scale,
     Shape,
-    SumPool2d,
     Weights,
     is_neuron,
 )
-from spikeport.compiler.passes.convolution import conv_matrix, pool_matrix
-from spikeport.compiler.passes.geometry import output_shape
-
-DENSE_ABOVE = 0.25  # share of non-zeros from which a product is kept as a dense array
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """What a stateless node computes from one population: matrix @ source (None is identity)."""
-
-    matrix: Any
-    made_of: tuple[str, ...]
-    conv: Convolution | None = None
+from spikeport.compiler.passes.convolution import convolution_of
+from spikeport.compiler.passes.operators import operator
+from spikeport.compiler.passes.terms import Sum, Term, delayed, multiplied, total
+from spikeport.compiler.passes.walk import Edges, inside_loops, sources_and_targets
 
 
 def fold_linear(net: Network) -> Network:
-    """Replace chains of stateless nodes by one `Weights` per pair of populations and path.
+    """Replace chains of stateless nodes by one `Weights` per pair of populations, path and delay.
 
     A chip has synapses between neurons and nothing else on the way.
 
         before: input -> conv -> lif -> sum pool -> flatten -> affine -> lif -> output
         after:  input -> weights -> lif -> weights -> lif -> output
 
-    Raises:
-        GraphError: an Output is fed by something that is not one population of neurons.
-    """
-    terms: dict[str, dict[str, Term]] = {}
-    biases: dict[str, Array] = {}
-    for name in _stateless_in_order(net):
-        terms[name], biases[name] = _fold(net, name, terms, biases)
+    A Delay in a loop without neurons stays, as a population: it is what keeps the loop's value.
+    An Output that shows anything but one population of neurons gets Weights of its own.
 
-    kept = {name: node for name, node in net.nodes.items() if not isinstance(node, STATELESS)}
-    nodes = dict(kept)
+    Raises:
+        GraphError: a loop has neither neurons nor a Delay, or a matrix would be too large.
+    """
+    kept = delays_in_loops(net.nodes, net.edges)
+    sources, _ = sources_and_targets(net.nodes, net.edges)
+    sums: dict[str, Sum] = {}
+    for name in _in_order(net, kept):
+        before = sources[name]
+        arriving = total(math.prod(net.shapes[before[0]]), (_sent(net, n, sums) for n in before))
+        sums[name] = _fold(net, name, arriving, net.shapes[before[0]])
+
+    nodes = {name: node for name, node in net.nodes.items() if name not in sums}
     edges: list[tuple[str, str]] = []
     for source, target in net.edges:
-        if target not in kept:
+        if target in sums:
             continue
-        if isinstance(kept[target], Output):
-            _check_alone(net, target)
-            edges.append((_population_behind(net, source, terms, target), target))
-        elif source in kept:
-            size = int(np.prod(net.shapes[source], dtype=np.int64))
-            name = _free(f"{source}->{target}", nodes)
-            nodes[name] = Weights(sp.identity(size, format="csr"), np.zeros(size), (name,))
-            edges += [(source, name), (name, target)]
+        arriving = _sent(net, source, sums)
+        alone = len(sources[target]) == 1 and isinstance(net.nodes[target], Output)
+        shown = _shown(net, arriving) if alone else ""
+        if shown:
+            edges.append((shown, target))
         else:
-            edges += _weights(nodes, source, target, terms[source], biases[source])
+            last = source if source in sums else f"{source}->{target}"
+            edges += _weights(nodes, last, target, arriving)
     return replace(net, nodes=nodes, edges=tuple(edges))
 
 
-def _weights(
-    nodes: dict[str, Any], last: str, target: str, terms: Mapping[str, Term], bias: Array
-) -> list[tuple[str, str]]:
-    """Add one Weights per source; the bias goes with the first that is not the target itself."""
-    edges = []
-    for source, term in sorted(terms.items(), key=lambda item: item[0] == target):
-        name = _free(last if len(terms) == 1 else f"{last}:{source}", nodes)
-        matrix = sp.identity(bias.size, format="csr") if term.matrix is None else term.matrix
-        nodes[name] = Weights(matrix, bias.copy(), term.made_of or (last,), term.conv)
-        edges += [(source, name), (name, target)]
-        bias = np.zeros_like(bias)
-    return edges
+def delays_in_loops(nodes: Mapping[str, Any], edges: Edges) -> set[str]:
+    """Return the Delays on loops without neurons: those that become populations."""
+    stateless = {name for name, node in nodes.items() if isinstance(node, STATELESS)}
+    around = inside_loops(stateless, edges)
+    return {name for name in around if isinstance(nodes[name], Delay)}
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    while name in taken:
-        name += "'"
-    return name
-
-
-def _stateless_in_order(net: Network) -> list[str]:
+def _in_order(net: Network, kept: Set[str]) -> list[str]:
     """Return the stateless nodes so that each stands after those it reads."""
-    before: dict[str, list[str]] = {name: [] for name in net.of_type(*STATELESS)}
+    before: dict[str, list[str]] = {
+        name: [] for name in net.of_type(*STATELESS) if name not in kept
+    }
     for source, target in net.edges:
         if source in before and target in before:
             before[target].append(source)
@@ -109,77 +90,58 @@ def _stateless_in_order(net: Network) -> list[str]:
         raise GraphError(
             f"the nodes {', '.join(error.args[1][:-1])} form a loop without state",
             "such a loop has no first value",
-            "put a neuron into the loop",
+            "put a neuron or a Delay into the loop",
         ) from None
 
 
-def _fold(
-    net: Network, name: str, terms: Mapping[str, Mapping[str, Term]], biases: Mapping[str, Array]
-) -> tuple[dict[str, Term], Array]:
-    """Return the terms and the bias of one stateless node."""
-    sources = net.into(name)
-    shape = net.shapes[sources[0]]
-    joined: dict[str, Term] = {}
-    bias = np.zeros(int(np.prod(shape, dtype=np.int64)))
-    for source in sources:
-        bias = bias + biases.get(source, 0.0)
-        for population, term in terms.get(source, {source: Term(None, ())}).items():
-            joined[population] = _add(joined.get(population), term, bias.size)
+def _sent(net: Network, name: str, sums: Mapping[str, Sum]) -> Sum:
+    """Return what a node or a population sends; a Delay that is a population sends it later."""
+    if name in sums:
+        return sums[name]
+    size = math.prod(net.shapes[name])
+    now = Sum(size, {(name, 0.0): Term()})
     node = net.nodes[name]
-    matrix, offset = _operator(node, shape)
-    bias = bias if matrix is None else np.asarray(matrix @ bias).ravel()
-    folded = {
-        population: Term(
-            _product(matrix, term.matrix),
-            (*term.made_of, name),
-            _conv(node, term, shape, net, name),
+    if not isinstance(node, Delay):
+        return now
+    later = delayed(now, _seconds(node, net.shapes[name], name), name)
+    return replace(later, terms={key: replace(t, made_of=()) for key, t in later.terms.items()})
+
+
+def _seconds(node: Delay, shape: Shape, name: str) -> Any:
+    """Return the delay of each element."""
+    if not (np.isfinite(node.delay) & (node.delay >= 0)).all():
+        raise GraphError(
+            f"node '{name}' (Delay): delay is {node.delay.min():g} to {node.delay.max():g} seconds",
+            "nothing can act before it was sent, and everything must act some time",
+            "give finite delays of at least 0",
         )
-        for population, term in joined.items()
-    }
-    return folded, bias + offset
+    return np.broadcast_to(node.delay, shape).ravel()
 
 
-def _operator(node: Any, shape: Shape) -> tuple[Any, Array | float]:
-    """Return (matrix or None for identity, bias) of a stateless node on inputs of `shape`."""
-    if isinstance(node, Affine):
-        return node.weight, node.bias
-    if isinstance(node, Linear):
-        return node.weight, 0.0
+def _fold(net: Network, name: str, before: Sum, shape: Shape) -> Sum:
+    """Return what one stateless node computes of what it gets, which has `shape`."""
+    node = net.nodes[name]
+    if isinstance(node, Delay):
+        return delayed(before, _seconds(node, shape, name), name)
     if isinstance(node, Weights):
-        return node.matrix, node.bias
-    if isinstance(node, Scale):
-        scale = np.broadcast_to(node.scale, shape).ravel()
-        return sp.diags(scale, format="csr"), 0.0
-    if isinstance(node, SumPool2d):
-        return pool_matrix(node, shape), 0.0
+        after = multiplied(before, node.matrix, None, name, lambda term: None)
+        late = {(pre, seconds + node.delay): term for (pre, seconds), term in after.terms.items()}
+        biases = {seconds + node.delay: bias for seconds, bias in after.biases.items()}
+        own = Sum(after.size, {}, dict(node.biases))
+        return total(after.size, [Sum(after.size, late, biases), own])
+    try:
+        matrix, bias = operator(node, shape)
+    except GraphError as error:
+        kind = type(node).__name__
+        raise GraphError(f"node '{name}' ({kind}): {error.what}", error.why, error.fix) from None
+    return multiplied(before, matrix, bias, name, lambda term: _conv(node, term, shape))
+
+
+def _conv(node: Any, term: Term, shape: Shape) -> Convolution | None:
+    """Return the convolution that a term still is after `node`, if chips can do it as one."""
     if isinstance(node, Conv2d):
-        geometry = convolution_of(node, shape)
-        places = geometry.output_shape[1] * geometry.output_shape[2]
-        return conv_matrix(geometry), np.repeat(node.bias, places)
-    if isinstance(node, Flatten):
-        return None, 0.0
-    raise GraphError(f"no rule folds a {type(node).__name__}")
-
-
-def convolution_of(node: Conv2d, shape: Shape) -> Convolution:
-    """Return the geometry of a Conv2d on inputs of shape (channels, height, width)."""
-    channels, height, width = shape
-    outputs, rows, columns = output_shape(node, shape)
-    return Convolution(
-        np.array(node.weight),
-        node.stride,
-        node.padding,
-        node.dilation,
-        node.groups,
-        (channels, height, width),
-        (outputs, rows, columns),
-    )
-
-
-def _conv(node: Any, term: Term, shape: Shape, net: Network, name: str) -> Convolution | None:
-    """Return the convolution that a term still is after `node`, if it is one."""
-    if isinstance(node, Conv2d):
-        return convolution_of(node, shape) if term.matrix is None else None
+        alike = not any(node.more_behind)
+        return convolution_of(node, shape) if term.matrix is None and alike else None
     if term.conv is None:
         return None
     if isinstance(node, Flatten):
@@ -189,47 +151,32 @@ def _conv(node: Any, term: Term, shape: Shape, net: Network, name: str) -> Convo
     return None
 
 
-def _product(left: Any, right: Any) -> Any:
-    if left is None or right is None:
-        return right if left is None else left
-    product = left @ right
-    if sp.issparse(product) and product.nnz > DENSE_ABOVE * np.prod(product.shape):
-        return product.toarray()
-    return product
+def _shown(net: Network, arriving: Sum) -> str:
+    """Return the population that an Output shows as it is, "" where there is more to it."""
+    (population, seconds), term = next(iter(arriving.terms.items()))
+    plain = term.matrix is None and seconds == 0 and not arriving.biases
+    alone = len(arriving.terms) == 1 and is_neuron(net.nodes[population])
+    return population if plain and alone else ""
 
 
-def _add(first: Term | None, second: Term, size: int) -> Term:
-    if first is None:
-        return second
-    one, two = (
-        sp.identity(size, format="csr") if t.matrix is None else t.matrix for t in (first, second)
-    )
-    total = one + two
-    return Term(
-        np.asarray(total) if not sp.issparse(total) else total, first.made_of + second.made_of
-    )
+def _weights(nodes: dict[str, Any], last: str, target: str, arriving: Sum) -> list[tuple[str, str]]:
+    """Add one Weights per origin; the biases go with the first that is not the target itself."""
+    edges = []
+    terms = arriving.terms
+    populations = [population for population, _ in terms]
+    biases = tuple((seconds, bias.copy()) for seconds, bias in arriving.biases.items())
+    for (source, seconds), term in sorted(terms.items(), key=lambda item: item[0][0] == target):
+        name = last if len(terms) == 1 else f"{last}:{source}"
+        late = f"+{seconds:g}s" if populations.count(source) > 1 else ""
+        name = _free(name + late, nodes)
+        matrix = sp.identity(arriving.size, format="csr") if term.matrix is None else term.matrix
+        nodes[name] = Weights(matrix, biases, term.made_of or (last,), term.conv, seconds)
+        edges += [(source, name), (name, target)]
+        biases = ()
+    return edges
 
 
-def _check_alone(net: Network, output: str) -> None:
-    sources = net.into(output)
-    if len(sources) > 1:
-        raise GraphError(
-            f"the output {output!r} is fed by {', '.join(map(repr, sources[:6]))}",
-            "an output shows one population",
-            "give each of them an Output of its own",
-        )
-
-
-def _population_behind(
-    net: Network, source: str, terms: Mapping[str, Mapping[str, Term]], output: str
-) -> str:
-    """Return the population that an Output shows; only a Flatten may stand between them."""
-    behind = terms.get(source, {source: Term(None, ())})
-    population, term = next(iter(behind.items()))
-    if len(behind) > 1 or term.matrix is not None or not is_neuron(net.nodes[population]):
-        raise GraphError(
-            f"the output {output!r} is fed by {source!r}, which is not a neuron",
-            "a chip can only report what neurons do",
-            f"put a neuron (LIF, or LI for an analog readout) between {source!r} and {output!r}",
-        )
-    return population
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "'"
+    return name

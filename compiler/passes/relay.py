@@ -18,43 +18,63 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
-from spikeport.compiler.errors import counted
+from spikeport.compiler.errors import LoweringError, counted
 from spikeport.compiler.kinds import Array
 
 
-def add_relays(clocked: Clocked, d_max: int, host: Set[str] = frozenset()) -> Clocked:
+def add_relays(
+    clocked: Clocked,
+    d_max: int,
+    host: Set[str] = frozenset(),
+    d_min: int = 1,
+    input_signal: str = "binary",
+) -> Clocked:
     """Return the network with no delay above `d_max`.
 
     Args:
         clocked: retimed but for delays that are too long.
         d_max: longest delay of the chip, in steps.
         host: inputs whose values the host writes; it can be as late as it likes.
+        d_min: shortest delay of the chip, in steps.
+        input_signal: `binary`, or `count` where inputs may send several spikes a step.
+
+    Raises:
+        LoweringError: what is left of a delay after its relays is too short for the chip.
     """
     late: dict[str, list[Projection]] = {}
+    moved: dict[Projection, Projection] = {}
     for each in clocked.projections:
-        if each.delay > d_max and each.pre not in host:
+        if each.delay <= d_max or each.pre in host:
+            continue
+        if _listened([each]).size:
             late.setdefault(each.pre, []).append(each)
-    if not late:
+        else:  # without weights, it does not matter when
+            moved[each] = replace(each, delay=d_max)
+    if not late and not moved:
         return clocked
+    for each in (each for group in late.values() for each in group):
+        _check_rest(each, d_max, d_min)
     populations: dict[str, Population] = {}
     lags: dict[str, int] = {}
     links: list[Projection] = []
-    moved: dict[Projection, Projection] = {}
     notes = []
     for name, population in clocked.populations.items():
         populations[name], lags[name] = population, clocked.lags.get(name, 0)
         if name not in late:
             continue
-        relays, chain, taps = _chain(name, population, late[name], d_max, clocked.populations)
+        signal = input_signal if population.kind == "input" else population.signal
+        source = replace(population, signal=signal)
+        relays, chain, taps = _chain(name, source, late[name], d_max, clocked.populations)
+        if clocked.slow > 1:  # a relay hears, and moves, in the steps in which its source does
+            relays = {key: replace(each, start_step=lags[name]) for key, each in relays.items()}
         populations |= relays
         lags |= dict.fromkeys(relays, lags[name])
         links += chain
         moved |= taps
         size = sum(relay.size for relay in relays.values())
         notes.append(
-            f"{counted(size, 'relay neuron')} repeat what {name!r} sends, because "
-            f"{counted(len(late[name]), 'projection')} from it are later than the {d_max} steps "
-            "that the chip can delay"
+            f"relays: {counted(size, 'neuron')} for what {name!r} sends later than the chip's "
+            f"{d_max} steps, along {counted(len(late[name]), 'projection')}"
         )
     projections = (*links, *(moved.get(each, each) for each in clocked.projections))
     return replace(
@@ -94,6 +114,17 @@ def relay(size: int, signal: str) -> Membrane:
         v_offset=zeros.copy(),
         spiking=signal != "analog",
     )
+
+
+def _check_rest(projection: Projection, d_max: int, d_min: int) -> None:
+    rest = (projection.delay - 1) % d_max + 1
+    if rest < d_min:
+        raise LoweringError(
+            f"{projection.pre} -> {projection.post} needs a delay of {projection.delay} steps",
+            f"relays delay by {d_max} each, and the {rest} that are left are fewer than the "
+            f"{d_min} that the chip needs",
+            f"delay it by {d_min - rest} more",
+        )
 
 
 def _chain(

@@ -41,6 +41,7 @@ def retime(
     host: Set[str] = frozenset(),
     allow_skew: bool = False,
     slow: int = 1,
+    input_signal: str = "binary",
 ) -> Clocked:
     """Return the network with chip delays and lags; its rasters are the reference's, later.
 
@@ -51,6 +52,7 @@ def retime(
         allow_skew: delay an edge of a loop that cannot be retimed; not exact any more.
         slow: chip steps per step of the network. Every population moves in one of so many steps
             and holds its state between them, so a loop has so many times the steps for its hops.
+        input_signal: what relays of an input repeat, see `add_relays`.
 
     Raises:
         LoweringError: a loop is shorter in reference steps than it is in hops.
@@ -59,7 +61,8 @@ def retime(
     if slow > 1:
         clocked, d_max = _slowed(clocked, slow, d_max, host)
         notes.append(f"{slow} chip steps per step of the network (--slow {slow}): exact, as late")
-    relayed: set[Projection] = set()
+    # What is too long in the network itself gets relays: lags would make every sample longer.
+    relayed = {each for each in clocked.projections if each.delay > d_max}
     lags, stuck = _lags(clocked, d_min, d_max, host, relayed)
     while stuck is not None:
         spans = {each.projection for each in stuck if each.longest}
@@ -85,7 +88,7 @@ def retime(
     retimed = replace(
         clocked, populations=populations, projections=projections, lags=lags, notes=tuple(notes)
     )
-    return add_relays(retimed, d_max, host)
+    return add_relays(retimed, d_max, host, d_min, input_signal)
 
 
 def _slowed(clocked: Clocked, slow: int, d_max: int, host: Set[str]) -> tuple[Clocked, int]:

@@ -158,6 +158,31 @@ def loop_of_scales(file: h5py.File) -> None:
         add_edge(*edge)(file)
 
 
+def node_of_no_end(kind: str, field: str, shape: tuple[int, ...]) -> Edit:
+    """Put a node between fc1 and lif1 that declares far more than the file holds."""
+
+    def edit(file: h5py.File) -> None:
+        file[NODES + "big/type"] = kind
+        chunks = (1, *(min(each, 1024) for each in shape[1:]))
+        place = NODES + f"big/{field}"
+        file.create_dataset(place, shape=shape, dtype="f4", chunks=chunks, compression="gzip")
+        for edge in (("fc1", "big"), ("big", "lif1")):
+            add_edge(*edge)(file)
+
+    return edit
+
+
+def padded_without_end(file: h5py.File) -> None:
+    """Put a Conv1d in front whose padding alone makes a thousand million places."""
+    values = {"type": "Conv1d", "weight": np.ones((1, 1, 1)), "bias": np.zeros(1), "stride": 1}
+    values |= {"padding": 1 << 30, "dilation": 1, "groups": 1}
+    for field, value in values.items():
+        file[NODES + f"big/{field}"] = value
+    put(NODES + "input/shape", [1, 3])(file)
+    for edge in (("input", "big"), ("big", "lif1")):
+        add_edge(*edge)(file)
+
+
 def one_string_many_times(file: h5py.File) -> None:
     file.create_dataset(
         NODES + "lif1/metadata/names", data=["x"] * 600_000, dtype=h5py.string_dtype()
@@ -207,6 +232,19 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
         "fc1/bias has a type that a graph does not use",
     ),
     "deep groups": (nest(40), "nested too deep"),
+    "a Delay without end": (
+        node_of_no_end("Delay", "delay", (1 << 14, 1 << 14)),
+        "big/delay is too large",
+    ),
+    "a Conv1d kernel without end": (
+        node_of_no_end("Conv1d", "weight", (1 << 10, 1 << 10, 1 << 9)),
+        "big/weight is too large",
+    ),
+    "an extension's parameter without end": (
+        node_of_no_end("LIF", "metadata/a", (1 << 14, 1 << 14)),
+        "metadata/a is too large",
+    ),
+    "padding without end": (padded_without_end, "'big' is too large.*the limit is"),
     "many strings": (one_string_many_times, "too many strings"),
 }
 
@@ -214,7 +252,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "type exec": (put(LIF2 + "type", "exec"), "node 'lif2' has the unknown type 'exec'"),
     "type missing": (put(LIF2 + "type", None), "node 'lif2' has no type"),
     "type not text": (put(LIF2 + "type", 7), "node 'lif2' has no type"),
-    "type not read yet": (put(LIF2 + "type", "Delay"), "'lif2'.*does not read the type Delay yet"),
+    "fields of another type": (put(LIF2 + "type", "Delay"), r"'lif2' \(Delay\): delay is missing"),
     "NaN": (put(LIF2 + "v_leak", np.array([0, np.nan])), "'lif2'.*v_leak is nan at index 1"),
     "infinity": (put(FC1 + "bias", np.full(4, np.inf)), "'fc1'.*bias is inf .*not finite"),
     "tau below zero": (put(LIF2 + "tau", np.array([0.02, -0.02])), "'lif2'.*tau is -0.02 at"),

@@ -13,7 +13,7 @@ import pytest
 import spikeport.models.neurons  # noqa: F401
 from spikeport.compiler.errors import LoadError, SpikeportError
 from spikeport.compiler.load.nir import read_network, write_network
-from spikeport.compiler.network import Affine, Conv2d, Flatten, Input, Network, Output
+from spikeport.compiler.network import Affine, AvgPool2d, Conv2d, Flatten, Input, Network, Output
 from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.compiler.semantics import Semantics, apply_settings, preset
 from spikeport.models.neurons.lif import Lif
@@ -148,9 +148,12 @@ def test_arrays_are_float64_and_cannot_be_written(cases: Path):
         kernel[0] = 1
 
 
-def test_a_type_that_is_not_read_yet_is_named(cases: Path):
-    with pytest.raises(LoadError, match="node '_2': spikeport does not read the type AvgPool2d"):
-        read_network(cases / "spikingjelly_conv_if" / "graph.nir")
+@pytest.mark.parametrize("name", ["spikingjelly_conv_if", "snntorch_conv_lif_zero"])
+def test_an_average_pool_of_another_tool_is_read(cases: Path, name: str):
+    net = read_network(cases / name / "graph.nir")
+    (pool,) = net.of_type(AvgPool2d)
+    assert net.nodes[pool].kernel_size == net.nodes[pool].stride == (2, 2)
+    assert net.nodes[pool].padding == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +243,9 @@ def test_fields_that_a_type_does_not_have_are_ignored_aloud(tmp_path: Path):
 
 
 def test_an_unknown_extension_is_refused_instead_of_running_its_placeholder(tmp_path: Path):
-    placeholder = nir.Linear(np.eye(2), metadata={"spikeport.ext": "izhikevich"})
+    placeholder = nir.Linear(np.eye(2), metadata={"spikeport.ext": "quadratic"})
     write_chain(tmp_path / "ext.nir", (2,), placeholder)
-    with pytest.raises(LoadError, match="node 'node' is an extension 'izhikevich'"):
+    with pytest.raises(LoadError, match="is an extension 'quadratic' that is not known"):
         read_network(tmp_path / "ext.nir")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Population
-from spikeport.compiler.errors import SemanticsError
+from spikeport.compiler.errors import LoweringError, SemanticsError
 from spikeport.compiler.kinds import QUANTIZERS, STEPS, Array, Quantizer, Steps, neuron
 from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.program import Arithmetic
@@ -24,6 +24,8 @@ from spikeport.compiler.semantics import Semantics
 FRACTION = 16  # bits of v and u behind the point: millivolts times 2**16
 PRECISE = 24  # bits behind the point of the coefficients
 LIMIT = 1 << 28  # 4096 millivolts: v and u saturate there, and no product leaves 64 bits
+FASTEST = 1000  # times v that u moves in a step: the product stays below 64 bits
+LONGEST_MS = 5.0  # of a step
 REST = -65.0  # millivolts: where v starts, if nobody says otherwise (Izhikevich 2003, figure 2)
 
 
@@ -62,10 +64,17 @@ class Izhikevich:
         """Return the step of forward Euler.
 
         Raises:
-            SemanticsError: something is said of the neuron that it does not have.
+            SemanticsError: something is said of the neuron that it does not have, or a time step
+                is so long that forward Euler means nothing.
         """
         _check_semantics(semantics)
         milliseconds = 1000.0 * dt
+        if milliseconds > LONGEST_MS:
+            raise SemanticsError(
+                f"a time step of {milliseconds:g} ms is too long for an izhikevich neuron",
+                "its spike rises within a millisecond, and forward Euler misses it",
+                "--dt 5e-4",
+            )
         size = self.a.size
         start = REST if semantics.initial_v is None else semantics.initial_v
         unit = semantics.input_gain in ("unit", "unit_current")
@@ -132,7 +141,7 @@ def step(cell: IzhikevichCell, state: dict[str, Array], received: Array) -> Arra
     spikes = at_once(moved, cell.v_threshold)
     state["v"] = np.where(spikes, cell.c, moved)
     state["u"] = np.where(spikes, recovered + cell.d, recovered)
-    return spikes.astype(np.int64)
+    return np.asarray(spikes, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,8 +225,13 @@ def step_integer(
 def _integer(
     name: str, population: Population, scale: float, chip: Chip, losses: list[dict[str, Any]]
 ) -> IntegerIzhikevich:
-    """Return the coefficients in fixed point; adds what they lost to `losses`."""
+    """Return the coefficients in fixed point; adds what they lost to `losses`.
+
+    Raises:
+        LoweringError: a level is beyond 4096 mV, or recovery so fast that products leave 64 bits.
+    """
     cell: Any = population.membrane
+    _check_widths(name, cell)
     exact = {
         "quadratic": 0.04 * cell.step_ms,
         "linear": 5.0 * cell.step_ms,
@@ -241,17 +255,41 @@ def _integer(
                 "detail": "fixed point",
             }
         )
-    levels = {
-        key: _rounded(getattr(cell, key), FRACTION)
-        for key in ("c", "d", "v_threshold", "v_initial")
-    }
     return IntegerIzhikevich(
-        **whole,
-        **levels,
+        quadratic=whole["quadratic"],
+        linear=whole["linear"],
+        step=whole["step"],
+        recovery=whole["recovery"],
+        b=whole["b"],
+        c=_rounded(cell.c, FRACTION),
+        d=_rounded(cell.d, FRACTION),
+        v_threshold=_rounded(cell.v_threshold, FRACTION),
+        v_initial=_rounded(cell.v_initial, FRACTION),
         u_initial=_rounded(cell.b * cell.v_initial, FRACTION),
         threshold=cell.threshold,
         start_step=population.start_step,
     )
+
+
+def _check_widths(name: str, cell: IzhikevichCell) -> None:
+    levels = {key: getattr(cell, key) for key in ("c", "d", "v_threshold", "v_initial")}
+    levels["b times v"] = cell.b * cell.v_initial
+    for key, level in levels.items():
+        largest = float(np.abs(level).max(initial=0.0))
+        if largest * (1 << FRACTION) > LIMIT:
+            raise LoweringError(
+                f"{key} of {name!r} is {largest:g} millivolts",
+                f"v and u hold {LIMIT >> FRACTION} at most",
+                "correct it: a spike peaks at about 30",
+            )
+    share = np.maximum(np.abs(cell.a * cell.step_ms), 1.0)
+    speed = float((share * (1.0 + np.abs(cell.b))).max(initial=0.0))
+    if speed > FASTEST:
+        raise LoweringError(
+            f"u of {name!r} follows v {speed:g} times over in a step",
+            f"the products of its fixed point hold {FASTEST} times",
+            "correct a and b: a is about 0.02 to 0.1 per millisecond, b about 0.2",
+        )
 
 
 def _rounded(value: Array, bits: int) -> Array:

@@ -269,7 +269,7 @@ def _judged_integer(cell: Cell, before: Array, v: Array) -> Array:
     """Return the v that is held against the threshold; see `_judged`."""
     if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
         return v
-    return v - _spikes_integer(cell, before) * _threshold(cell)
+    return np.asarray(v - _spikes_integer(cell, before) * _threshold(cell))
 
 
 def _threshold(cell: Cell) -> Array:
@@ -292,7 +292,7 @@ def _reset_integer(cell: Cell, v: Array, spikes: Array) -> Array:
     if cell.reset == "to_value":
         return np.where(spikes > 0, cell.v_reset, v)
     if cell.reset in ("subtract", "subtract_snntorch"):
-        return v - spikes * _threshold(cell)
+        return np.asarray(v - spikes * _threshold(cell))
     return v
 
 
