@@ -2,13 +2,13 @@
 # The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz bench docs constraints links clean dev lava
+.PHONY: help demo test lint fuzz support bench docs constraints links clean dev lava torch-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: lava ## deploy the digits network to loihi1, on emulator and Lava; report in out/demo
 	@rm -rf out/demo
@@ -22,8 +22,16 @@ lint: dev ## style and types
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
 
-fuzz: dev ## property tests on examples that no run has tried before
+fuzz: dev ## property tests on new examples, then 2 000 random graphs
 	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -q -m hypothesis hw_tests/unit hw_tests/contract
+	@.venv/bin/python -m hw_tests.fuzz_graphs --graphs 2000
+
+torch-test: ## the tests against snnTorch, Norse, sinabs and SpikingJelly, with a PyTorch of their own
+	@.ci/setup torch
+	@SPIKEPORT_REQUIRE=torch .venv-torch/bin/python -m pytest -q hw_tests/torch
+
+support: lava ## run the conformance suite and write docs/support.json and docs/support.md
+	@$(WITH_LAVA) .venv/bin/python -m hw_tests.contract.support_matrix
 
 bench: dev ## measure the emulator
 	@.venv/bin/python hw_tests/bench/bench_emulator.py

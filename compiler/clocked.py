@@ -91,6 +91,11 @@ class Population:
         return size
 
     @property
+    def analog(self) -> bool:
+        """Is its v what it sends."""
+        return self.membrane is not None and not self.membrane.spiking
+
+    @property
     def cell(self) -> Membrane:
         """The per-step parameters of a population that has state."""
         if self.membrane is None:

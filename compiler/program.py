@@ -285,6 +285,12 @@ class Program:
         """Longest delay of any projection, in steps."""
         return max((each.delay_steps for each in self.synapses), default=1)
 
+    @property
+    def units(self) -> dict[str, tuple[Array, Array]]:
+        """Population -> (scale, offset) of its v, see `CellPopulation`."""
+        found = {name: self.populations[name] for name in self.neurons}
+        return {name: (each.scale, each.offset) for name, each in found.items()}
+
     def into(self, post: str) -> list[Synapses]:
         """Return the projections that end in `post`."""
         return [each for each in self.synapses if each.post == post]

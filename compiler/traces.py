@@ -73,6 +73,8 @@ class Traces:
         state: starts the next run.
         output: name of the population that is decoded.
         slow: steps of the target per model step; a window takes every so many'th.
+        units: population -> (scale, offset), each (n,): v of the network is v / scale + offset;
+            empty where v is in the network's units already.
         notes: sentences for the report.
     """
 
@@ -91,6 +93,7 @@ class Traces:
     seconds: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
     slow: int = 1
+    units: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def window(self, name: str) -> Array:
         """Return the spikes of `name` on the model's time axis, (samples, model_steps, n).
@@ -108,6 +111,14 @@ class Traces:
                 f"run {after} steps",
             )
         return raster
+
+    def v_window(self, name: str) -> Array:
+        """Return the probed v of `name` on the model's time axis, in the network's own units."""
+        v = self.probe_window(f"{name}.v")
+        if name not in self.units:
+            return v
+        scale, offset = self.units[name]
+        return np.asarray(v / scale + offset)
 
     def probe_window(self, key: str) -> Array:
         """Return a probe on the model's time axis, (samples, model_steps, n)."""

@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "load": "spikeport.verbs",
+    "from_module": "spikeport.modules.read",
+    "data_from": "spikeport.loader",
+    "write": "spikeport.verbs",
     "compile": "spikeport.verbs",
     "run": "spikeport.verbs",
     "compare": "spikeport.verbs",
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from spikeport.compiler.network import Network as Network
     from spikeport.compiler.semantics import Semantics as Semantics
     from spikeport.deployment import deploy as deploy
+    from spikeport.loader import data_from as data_from
+    from spikeport.modules.read import from_module as from_module
     from spikeport.pages.report import report as report
     from spikeport.verbs import check as check
     from spikeport.verbs import chip as chip
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from spikeport.verbs import cost as cost
     from spikeport.verbs import load as load
     from spikeport.verbs import run as run
+    from spikeport.verbs import write as write
 
 
 def __getattr__(name: str) -> Any:

@@ -63,7 +63,7 @@ def deploy(
     Args:
         graph: path of a NIR file, or a Network.
         chip: name, path or Chip.
-        data: path of an .npz, or arrays (see `read_data`).
+        data: path of an .npz, or arrays (see `read_data`), or what `data_from` made of a loader.
         out: folder for the report; must not exist or be empty. None writes nothing.
         dialect, dt, settings: what a step means, see `load`.
         input: what the data holds: `spikes`, `counts` or `current`.
@@ -91,6 +91,7 @@ def deploy(
     contract.require_said(net.semantics, again)
     contract.require_dt(net.semantics, again)
     samples = data if isinstance(data, Data) else read_data(_required(data), net, input)
+    input = samples.kind
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     column = column_of(target, column)
     wants_v = needs_v(decode)
@@ -106,7 +107,9 @@ def deploy(
     host = samples.host()
     retimed = for_chip(clocked, target, frozenset(host), allow_skew, slow)
     check_kinds(retimed, target)  # before anything long is run
-    probe = [f"{clocked.output}.v"] if wants_v else []
+    shown = {clocked.output} if wants_v else set()
+    shown |= {name for name in clocked.outputs.values() if clocked.populations[name].analog}
+    probe = [f"{name}.v" for name in sorted(shown)]
     ideal, watch = _run_reference(clocked, samples, probe, progress)
     image = lower(retimed, target, watch.peaks(clocked, samples), host)
     few = _for_lava(image, samples, pieces, lava_samples)

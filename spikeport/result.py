@@ -134,7 +134,11 @@ def _parity(deployment: Deployment) -> dict[str, Any]:
 
 def _wording(lava: Traces | None) -> str:
     """Say what equality means here: less where neurons ran in a process of ours."""
-    ours = [] if lava is None else [name for name in lava.extra["own_processes"] if "Lif" in name]
+    ours = (
+        []
+        if lava is None
+        else [name for name in lava.extra["own_processes"] if name.startswith("Spikeport")]
+    )
     if not ours:
         return WORDING
     return WORDING.replace("(software)", f"(software), with {', '.join(ours)} of ours in it")
@@ -312,7 +316,7 @@ def _rasters(deployment: Deployment, most: int = 4000) -> list[dict[str, Any]]:
         sides = {
             traces.source: _first_sample(traces, name, most)
             for traces in (runs.reference, runs.emulator, runs.lava)
-            if traces is not None
+            if traces is not None and name in traces.spikes  # relays are on the chip alone
         }
         rasters.append(
             {

@@ -16,11 +16,13 @@ from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import DataError, FitError, LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.load.nir import read_network
+from spikeport.compiler.load.write_nir import write_network
 from spikeport.compiler.measure.energy import Cost
 from spikeport.compiler.measure.energy import cost as energy_cost
 from spikeport.compiler.measure.parity import Parity, compare_bits
 from spikeport.compiler.measure.parity import compare as compare_spikes
 from spikeport.compiler.network import Network
+from spikeport.compiler.parameters import say
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.program import Program
@@ -28,7 +30,10 @@ from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data, read_inputs
+from spikeport.files import check_file
 
+#: Backends that run floats, a Network or Clocked; all others run a Program or Image.
+FLOAT_BACKENDS = {"reference": "the reference", "brian2": "Brian2"}
 Noun = Network | Clocked | Program | Image
 Progress = Callable[[int, int], None]
 
@@ -46,7 +51,8 @@ def load(
         dialect: preset of the tool that the graph comes from; without it the semantics stored
             in the file, if any.
         dt: seconds per step.
-        settings: `FIELD=VALUE` or `NODE.FIELD=VALUE`.
+        settings: `FIELD=VALUE` or `NODE.FIELD=VALUE`; also neuron parameters that the file lost,
+            such as `w_in=10`.
 
     Raises:
         LoadError: the file is not a readable NIR graph.
@@ -54,6 +60,18 @@ def load(
         SemanticsError: unknown dialect, field or value.
     """
     return said(read_network(Path(path)), dialect, dt, settings)
+
+
+def write(net: Network, path: str | Path) -> None:
+    """Write a Network as a NIR file, its semantics beside it in the metadata.
+
+    `load` reads it back as it was, without a dialect; other tools read a plain NIR graph.
+
+    Raises:
+        OutputError: something is there already, or the folder is not.
+        GraphError: the network holds nodes that NIR does not have.
+    """
+    write_network(net, check_file(Path(path)))
 
 
 def said(net: Network, dialect: str | None, dt: float | None, settings: Iterable[str]) -> Network:
@@ -64,7 +82,7 @@ def said(net: Network, dialect: str | None, dt: float | None, settings: Iterable
         known = tuple(name for name in net.semantics.assumed if name != "dt")
         parsed = contract.parse_field("dt", dt)
         net = net.with_semantics(replace(net.semantics, dt=parsed, assumed=known))
-    return net.with_semantics(contract.apply_settings(net.semantics, settings))
+    return say(net, settings)
 
 
 def chip(name: str | Path) -> Chip:
@@ -82,6 +100,7 @@ def compile(
     calibration: object = None,
     kind: str = "spikes",
     allow_skew: bool = False,
+    slow: int = 1,
 ) -> Image:
     """Return a network as integers on the cores of a chip.
 
@@ -93,16 +112,17 @@ def compile(
             Without it a bound from the weights is used.
         kind: `spikes`, `counts` or `current`.
         allow_skew: delay an edge of a loop that cannot be retimed (not exact).
+        slow: chip steps per step of the network, where the chip can hold its state (exact).
 
     Raises:
         LoweringError, FitError: what the chip cannot do or hold, and what would work.
     """
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     if calibration is None:
-        return compile_network(net, target, allow_skew=allow_skew)
+        return compile_network(net, target, allow_skew=allow_skew, slow=slow)
     data = calibration if isinstance(calibration, Data) else read_data(calibration, net, kind)
     peaks = calibrate(to_clocked(net), data)
-    return compile_network(net, target, peaks, data.host(), allow_skew)
+    return compile_network(net, target, peaks, data.host(), allow_skew, slow)
 
 
 def run(
@@ -118,12 +138,12 @@ def run(
     """Run a noun and return its Traces; `traces.state` starts the next call.
 
     Args:
-        noun: a Network or Clocked runs on the float reference, a Program or Image on the
-            emulator (or on Lava).
+        noun: a Network or Clocked runs on the float reference (or in Brian2), a Program or
+            Image on the emulator (or on Lava).
         x: data as `read_data` takes it, or a Data.
         steps: steps to take; by default until the output has answered.
         state: where to go on.
-        backend: `reference`, `emulator` or `lava`, where the default is not meant.
+        backend: `reference`, `brian2`, `emulator` or `lava`, where the default is not meant.
         probe: `NAME.v` and `NAME.u` to record. Lava records all.
         kind: what the values of x are; by default spikes, or current where a Program expects
             real values.
@@ -140,13 +160,13 @@ def run(
         noun = to_clocked(noun)
     else:
         inputs = (x if isinstance(x, Data) else _data_for(noun, x, kind)).inputs
-    if chosen.NAME == "reference" and not isinstance(noun, Clocked):
+    if chosen.NAME in FLOAT_BACKENDS and not isinstance(noun, Clocked):
         raise LoweringError(
-            "the reference runs floats, not a Program",
+            f"{FLOAT_BACKENDS[chosen.NAME]} runs floats, not a Program",
             "a Program holds integers",
             "run the Network, or choose --backend emulator",
         )
-    if chosen.NAME != "reference" and isinstance(noun, Clocked):
+    if chosen.NAME not in FLOAT_BACKENDS and isinstance(noun, Clocked):
         raise LoweringError(
             f"{chosen.NAME} runs integers, not a network in floats",
             "it has not been quantized for a chip",

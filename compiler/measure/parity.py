@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,24 @@ class PopulationParity:
 
 
 @dataclass(frozen=True)
+class AnalogParity:
+    """What the comparison of an analog population's v gave, in the network's units.
+
+    Attributes:
+        cells: how many values were compared.
+        lag: steps by which the second run answers later.
+        rms_expected: root mean square of what was expected.
+        rms_difference, largest_difference: between the two.
+    """
+
+    cells: int
+    lag: int
+    rms_expected: float
+    rms_difference: float
+    largest_difference: float
+
+
+@dataclass(frozen=True)
 class Parity:
     """Two runs, compared at the lags that both state.
 
@@ -69,6 +87,7 @@ class Parity:
         populations: per population.
         variables: what was compared.
         samples: how many samples.
+        analog: populations whose output is v, where both runs recorded it.
     """
 
     expected: str
@@ -76,6 +95,7 @@ class Parity:
     populations: Mapping[str, PopulationParity]
     variables: tuple[str, ...]
     samples: int
+    analog: Mapping[str, AnalogParity] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -123,6 +143,7 @@ class Parity:
                 }
                 for name, each in self.populations.items()
             },
+            "analog": {name: vars(each) for name, each in self.analog.items()},
         }
 
 
@@ -145,27 +166,51 @@ def difference_dict(
 def compare(expected: Traces, got: Traces, names: Sequence[str] | None = None) -> Parity:
     """Compare the spikes of two runs on the model's time axis, aligned by the lags they state.
 
+    Analog populations are compared by v, where both runs probed it: how far apart, not whether.
+
     Args:
         expected, got: runs of the same inputs; the second may hold fewer samples.
-        names: populations; by default the spiking ones that both have.
+        names: populations; by default those that both have.
 
     Raises:
         DataError: nothing to compare.
     """
     samples = min(expected.samples, got.samples)
     steps = min(expected.model_steps, got.model_steps)
-    both = names or [
-        name for name in expected.state.variables if name in expected.spikes and name in got.spikes
-    ]
+    known = names or list(expected.state.variables)
+    both = [name for name in known if name in expected.spikes and name in got.spikes]
+    analog = {
+        name: _compare_analog(name, expected, got, samples, steps)
+        for name in known
+        if name not in both and all(f"{name}.v" in run.probes for run in (expected, got))
+    }
     populations = {}
     for name in both:
         wanted, found = (run.window(name)[:samples, :steps] for run in (expected, got))
         lag = got.lags.get(name, 0) - expected.lags.get(name, 0)
         shape = got.spikes[name].shape
         populations[name] = compare_arrays(name, shape, "spikes", wanted, found, lag)
-    if not populations or samples * steps == 0:
-        raise DataError("there is nothing to compare", "the two runs share no population or step")
-    return Parity(expected.source, got.source, populations, ("spikes",), samples)
+    if not (populations or analog) or samples * steps == 0:
+        raise DataError(
+            "there is nothing to compare",
+            "the two runs share no spiking population, no probed analog one, or no step",
+            'probe the v of analog populations in both: sp.run(..., probe=["NAME.v"])',
+        )
+    return Parity(expected.source, got.source, populations, ("spikes",), samples, analog)
+
+
+def _compare_analog(
+    name: str, expected: Traces, got: Traces, samples: int, steps: int
+) -> AnalogParity:
+    wanted, found = (run.v_window(name)[:samples, :steps] for run in (expected, got))
+    apart = np.abs(found - wanted)
+    return AnalogParity(
+        cells=wanted.size,
+        lag=got.lags.get(name, 0) - expected.lags.get(name, 0),
+        rms_expected=float(np.sqrt(np.mean(wanted**2))) if wanted.size else 0.0,
+        rms_difference=float(np.sqrt(np.mean(apart**2))) if wanted.size else 0.0,
+        largest_difference=float(apart.max(initial=0.0)),
+    )
 
 
 def compare_bits(expected: Traces, got: Traces) -> Parity:

@@ -106,26 +106,6 @@ def _resources(resources: Mapping[str, Any]) -> str:
     )
 
 
-def print_compared(plain: Mapping[str, Any]) -> None:
-    """Print what `compare` found, node by node."""
-    for name, node in plain["nodes"].items():
-        verdict = "equal" if not node["different"] else f"{node['different']} different"
-        print(f"{name}: {node['cells']} cells, {verdict} ({node['spikes_expected']} spikes)")
-        first = node["first_difference"]
-        if first is not None:
-            print(
-                f"  first: neuron {first['neuron']}, step {first['step']}, sample "
-                f"{first['sample']}: expected {first['expected']:g}, reference "
-                f"{first['reference']:g}"
-            )
-        if node["hint"]:
-            print(f"  hint: {node['hint']}")
-    if plain["not_compared"]:
-        print(f"not compared (no array): {', '.join(plain['not_compared'])}")
-    if plain["assumed"]:
-        print(f"assumed: {', '.join(plain['assumed'])} (--set FIELD=VALUE changes them)")
-
-
 def print_deployed(result: Mapping[str, Any]) -> None:
     """Print the table of a deployment."""
     console = Console()
@@ -171,10 +151,15 @@ def _accuracy(accuracy: Mapping[str, Any]) -> str:
 
 
 def _against(parity: Mapping[str, Any]) -> str:
-    share = 1 - parity["different"] / parity["cells"]
-    text = f"{share:.3%} of {parity['cells']} cells equal, each population at its lag"
-    repeated = parity["spikes_repeated"]
-    return text if repeated is None else f"{text}; {repeated:.1%} of the spikes at their step"
+    from spikeport.pages.verdict import analog_words
+
+    said = []
+    if parity["cells"]:
+        share = 1 - parity["different"] / parity["cells"]
+        said = [f"{share:.3%} of {parity['cells']} cells equal, each population at its lag"]
+    if parity["spikes_repeated"] is not None:
+        said.append(f"{parity['spikes_repeated']:.1%} of the spikes at their step")
+    return "; ".join(said + [analog_words(*item) for item in parity["analog"].items()])
 
 
 def _lava(result: Mapping[str, Any]) -> str:
@@ -204,20 +189,3 @@ def joules(value: float) -> str:
         if abs(value) >= factor:
             return f"{value / factor:.3g} {prefix}J"
     return f"{value:.3g} J"
-
-
-def print_doctor(plain: Mapping[str, Any]) -> None:
-    """Print what is on this machine, and what is missing last."""
-    _print_nested({name: value for name, value in plain.items() if name != "missing"}, 0)
-    for missing in plain["missing"]:
-        why = f": {missing['why']}" if missing["why"] else ""
-        print(f"missing: {missing['what']}{why}\n  fix: {missing['fix']}")
-
-
-def _print_nested(plain: Mapping[str, Any], depth: int) -> None:
-    for name, value in plain.items():
-        if isinstance(value, Mapping):
-            print(f"{'  ' * depth}{name}:")
-            _print_nested(value, depth + 1)
-        else:
-            print(f"{'  ' * depth}{name}: {'none' if value is None else value}")

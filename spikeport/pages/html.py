@@ -13,6 +13,7 @@ from spikeport.pages import svg, units
 from spikeport.pages.plain import at, items, printable, table
 from spikeport.pages.units import count, many, percent, si
 from spikeport.pages.verdict import (
+    analog_words,
     chip_against_reference,
     difference,
     interval,
@@ -164,6 +165,7 @@ def budget(result: Mapping[str, Any]) -> dict[str, Any] | None:
 def populations(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return one row per population: what it is, its spikes, its differing cells."""
     reference = table(result, "parity", "emulator_vs_reference", "populations")
+    analog = table(result, "parity", "emulator_vs_reference", "analog")
     lava = table(result, "parity", "lava_vs_emulator", "populations")
     rows = []
     for population in items(result, "populations"):
@@ -180,7 +182,9 @@ def populations(result: Mapping[str, Any]) -> list[dict[str, Any]]:
                     units.number(at(population, "spikes_per_sample", side))
                     for side in ("reference", "emulator", "lava")
                 ],
-                "against_reference": _cells(reference.get(name)),
+                "against_reference": analog_words(name, analog[name])
+                if name in analog
+                else _cells(reference.get(name)),
                 "against_lava": _cells(lava.get(name)),
             }
         )
@@ -328,8 +332,10 @@ def semantics(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = [
         (name, value, DECIDES.get(name, ""))
         for name, value in contract.items()
-        if name not in ("nodes", "assumed")
+        if name not in ("nodes", "parameters", "assumed")
     ]
+    for name, value in table(contract, "parameters").items():
+        rows.append((name, value, "neuron parameter supplied by hand, in place of the file's"))
     for node, fields in table(contract, "nodes").items():
         for name, value in table(fields).items():
             rows.append((f"{node}.{name}", value, DECIDES.get(name, "")))

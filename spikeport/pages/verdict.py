@@ -96,12 +96,30 @@ def chip_against_reference(result: Mapping[str, Any]) -> str:
     """Say in how many cells the chip's raster differs from the reference's."""
     parity = at(result, "parity", "emulator_vs_reference")
     cells, different = at(parity, "cells"), at(parity, "different")
-    if not cells:
-        return "not compared"
-    if not different:
-        return f"equal in {count(cells)} of {count(cells)} cells, at the known lags"
-    share = percent(different / cells)
-    return f"{count(different)} of {count(cells)} cells differ ({share}), at the known lags"
+    said = [analog_words(name, each) for name, each in table(parity or {}, "analog").items()]
+    if cells and not different:
+        said.insert(0, f"equal in {count(cells)} of {count(cells)} cells, at the known lags")
+    elif cells:
+        share = percent(different / cells)
+        said.insert(
+            0, f"{count(different)} of {count(cells)} cells differ ({share}), at the known lags"
+        )
+    return "; ".join(said) or "not compared"
+
+
+def analog_words(name: str, parity: Any) -> str:
+    """Say how far the v of an analog population is off.
+
+    >>> analog_words("out", {"rms_expected": 2.0, "rms_difference": 0.01,
+    ...                      "largest_difference": 0.03})
+    'v of out off by 0.5% (root mean square), 0.03 at most'
+    """
+    size, off = at(parity, "rms_expected") or 0.0, at(parity, "rms_difference") or 0.0
+    share = f"{100 * off / size:.2g}%" if size else f"{off:.2g}"
+    return (
+        f"v of {name} off by {share} (root mean square), {at(parity, 'largest_difference'):.2g} "
+        "at most"
+    )
 
 
 def standing(result: Mapping[str, Any]) -> str:

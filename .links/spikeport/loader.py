@@ -1,0 +1,1 @@
+../../spikeport/loader.py
