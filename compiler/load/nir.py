@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.compiler.errors import GraphError, LoadError, SemanticsError
+from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.advice import with_advice
 from spikeport.compiler.load.edges import check_edges, check_flow, check_names
 from spikeport.compiler.load.extension import extension_kind, metadata_names, read_extension
@@ -219,12 +220,19 @@ def _threshold_warnings(net: Network) -> tuple[str, ...]:
     warnings = []
     for name in net.neurons:
         node = net.nodes[name]
-        if hasattr(node, "v_reset") and (node.v_threshold <= node.v_reset).any():
-            at = np.unravel_index(
-                int((node.v_threshold <= node.v_reset).argmax()), node.v_threshold.shape
-            )
+        if not hasattr(node, "v_reset"):
+            continue
+        threshold, reset = np.broadcast_arrays(_once(node.v_threshold), _once(node.v_reset))
+        low = threshold <= reset
+        if low.any():
+            at = np.unravel_index(int(low.argmax()), low.shape)
             warnings.append(
-                f"warning: neurons '{name}': v_threshold {node.v_threshold[at]:g} is not above "
-                f"v_reset {node.v_reset[at]:g}, so they may fire without input"
+                f"warning: neurons '{name}': v_threshold {threshold[at]:g} is not above "
+                f"v_reset {reset[at]:g}, so they may fire without input"
             )
     return tuple(warnings)
+
+
+def _once(view: Array) -> Array:
+    """Return a broadcast view without its repetitions: 2 500 of them could be 16 million each."""
+    return view[tuple(slice(None) if stride else slice(0, 1) for stride in view.strides)]

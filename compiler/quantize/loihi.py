@@ -105,22 +105,34 @@ def quantize(
 
 
 def check_kinds(clocked: Clocked, chip: Chip) -> None:
-    """Refuse what the chip cannot do.
+    """Refuse what the chip cannot do, all of it at once.
 
     Raises:
-        LoweringError: names the population, what it does and what would work.
+        LoweringError: names the populations, what they do and what would work.
     """
+    refused: list[LoweringError] = []
     for name in clocked.neurons:
-        _check_kind(name, clocked.populations[name], chip, clocked)
+        try:
+            _check_kind(name, clocked.populations[name], chip, clocked)
+        except LoweringError as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise LoweringError(
+            f"{chip.name} cannot run {len(refused)} of the populations",
+            "; ".join(f"{error.what}, {error.why}" for error in refused[:12]),
+            "; ".join(dict.fromkeys(error.fix for error in refused[:12])),
+        )
 
 
 def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> None:
     cell = pop.cell
     if pop.kind not in chip.kinds:
         raise LoweringError(
-            f"{name!r} is a {pop.kind}",
+            f"{name!r} is {_a(pop.kind)}",
             f"{chip.name} runs {', '.join(chip.kinds)}",
-            "choose a chip that has this kind (spikeport chips), or retrain with one of those",
+            "retrain with one of those, or choose a chip that has this kind: --chip generic_graded",
         )
     if pop.signal == "count" and "count" not in chip.signals:
         raise LoweringError(
@@ -134,7 +146,7 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
     readers = [p.post for p in clocked.projections if p.pre == name]
     if pop.signal == "analog" and readers and "graded" not in chip.signals:
         raise LoweringError(
-            f"{name!r} is a {pop.kind}, whose output is analog, and it feeds {readers[0]!r}",
+            f"{name!r} is {_a(pop.kind)}, whose output is analog, and it feeds {readers[0]!r}",
             f"{chip.name} carries spikes between neurons; analog values only leave as a readout",
             f"replace {name!r} by a spiking kind, make it an output, or choose a chip with graded "
             "messages: --chip generic_graded",
@@ -158,6 +170,10 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
             f"{chip.name} counts {most} at most",
             f"--set {name}.refractory={most * clocked.dt:g}, or use a longer dt",
         )
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("I") else f"a {kind}"
 
 
 def _synapses(

@@ -22,6 +22,8 @@ from spikeport.compiler.passes.retime import by_host
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
 from spikeport.compiler.quantize.weights import scaled_rows
 
+RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -58,9 +60,19 @@ def scale_all(
         LoweringError: a bound is needed for what a loop through an analog population reaches.
     """
     scalings: dict[str, Scaling] = {}
-    for name in clocked.neurons:
-        scalings[name] = _scaling(clocked, name, chip, peaks.get(name), host, scalings)
-    return scalings
+    waiting = clocked.neurons
+    while waiting:  # those whose sources are known; the first, where all of them are in loops
+        ready = [name for name in waiting if _graded_sources(clocked, name) <= scalings.keys()]
+        for name in ready or waiting[:1]:
+            scalings[name] = _scaling(clocked, name, chip, peaks.get(name), host, scalings)
+        waiting = [name for name in waiting if name not in scalings]
+    return {name: scalings[name] for name in clocked.neurons}
+
+
+def _graded_sources(clocked: Clocked, name: str) -> set[str]:
+    """Return the populations that send it real values or counts, so their size matters."""
+    signals = {pre: clocked.populations[pre].signal for pre in clocked.neurons}
+    return {p.pre for p in clocked.into(name) if signals.get(p.pre, "binary") != "binary"}
 
 
 def _scaling(
@@ -80,6 +92,8 @@ def _scaling(
     if other:
         scale = other.scale(pop.membrane, chip)
         return Scaling(scale, gain, peak or Peaks(0.0, 0.0), tuple(incoming))
+    if pop.kind == "Relay" and pop.signal != "binary":
+        return _repeating(incoming[0], gain, known)
     cell = pop.cell
     headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
     if peak is None:
@@ -96,6 +110,16 @@ def _scaling(
     largest = max(headroom * peak.v * scaling.full, 1.0)
     shift = max(1, int(np.ceil(np.log2(largest / ((1 << (chip.message_bits - 1)) - 1)))))
     return replace(scaling, message_shift=shift, unit=scaling.full / (1 << shift))
+
+
+def _repeating(projection: Projection, gain: Array, known: Mapping[str, Scaling]) -> Scaling:
+    """Return the scaling of a relay: its weight is 64, so that what it hears is what it sends."""
+    source = known.get(projection.pre)
+    unit = source.unit if source else 0.0
+    peak = source.peak if source else Peaks(0.0, 0.0)
+    scale = RELAY_WEIGHT * (unit or 1.0)
+    shift = fixed.WEIGHT_SHIFT + RELAY_WEIGHT.bit_length() - 1 if unit else 0
+    return Scaling(scale, gain, peak, (projection,), shift, unit)
 
 
 def _most_sent(clocked: Clocked, projection: Projection, known: Mapping[str, Scaling]) -> float:

@@ -59,9 +59,13 @@ def choose_scale(
         return 1.0
     best = min(limits)
     if theta.size and theta.max() > 0 and theta.max() * best < 1:
+        why = f"weights up to {max(spread, default=0):g} against a threshold of {theta.max():g}"
+        reached = max(peak.u, peak.v)
+        if not spread:  # behind messages no weight is too large
+            why = f"it reaches {reached:g} against a threshold of {theta.max():g}"
         raise LoweringError(
             f"the threshold of {name!r} is less than one step of its weights",
-            f"weights up to {max(spread, default=0):g} against a threshold of {theta.max():g}",
+            why,
             "scale the weights down or the threshold up",
         )
     candidates = [best]

@@ -46,7 +46,8 @@ def integer_synapses(
             f"{projection.name!r} needs the weight exponent {exponent}",
             f"{chip.name} has {chip.limits.weight_exponent.low} to "
             f"{chip.limits.weight_exponent.high}",
-            "bring the weights that end in one population closer together in size",
+            "bring the weights that end in one population closer together in size, or make the "
+            "largest smaller",
         )
     mantissa = mantissa.astype(np.int32)
     if sp.issparse(matrix):

@@ -24,7 +24,7 @@ ChipName = Annotated[str, typer.Option("--chip", help="chip name, or path of a c
 Dialect = Annotated[
     str | None,
     typer.Option("--dialect", help="tool the graph comes from: nir, snntorch, norse, sinabs, "
-                 "spikingjelly, rockpool", show_default=False),
+                 "spikingjelly, rockpool, spyx, lava, lava-dl", show_default=False),
 ]  # fmt: skip
 Dt = Annotated[float | None, typer.Option("--dt", help="seconds per time step", show_default=False)]
 Settings = Annotated[
@@ -39,6 +39,12 @@ Skew = Annotated[
     bool,
     typer.Option("--allow-skew", help="delay an edge of a loop that cannot be retimed (not exact)"),
 ]
+
+Slow = Annotated[
+    int,
+    typer.Option("--slow", min=1, metavar="C", help="C chip steps per step of the network, for "
+                 "loops that cannot be retimed (exact, where the chip can hold its state)"),
+]  # fmt: skip
 
 
 def _version(value: bool) -> None:
@@ -114,6 +120,7 @@ def deploy(
     ] = "count",
     stream: Annotated[bool, typer.Option("--stream", help="never reset between samples")] = False,
     allow_skew: Skew = False,
+    slow: Slow = 1,
     backends: Annotated[
         str | None,
         typer.Option("--backends", help="emulator, or emulator,lava (default: Lava where found)"),
@@ -146,7 +153,7 @@ def deploy(
         result = deploy_graph(
             graph, chip, data, out,
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
-            stream=stream, allow_skew=allow_skew, backends_wanted=_backends(backends),
+            stream=stream, allow_skew=allow_skew, slow=slow, backends_wanted=_backends(backends),
             lava_samples=lava_samples, column=cost, baseline=baseline, fail_on=fail_on,
             command=typed(), say=_say, progress=progress,
         )  # fmt: skip
@@ -179,7 +186,7 @@ def _verdict(result: dict[str, Any]) -> int:
 @app.command()
 def run(
     graph: Graph,
-    backend: Annotated[str, typer.Option("--backend", help="reference, emulator or lava")],
+    backend: Annotated[str, typer.Option("--backend", help="reference, brian2, emulator or lava")],
     input: Annotated[Path, typer.Option("--input", help=".npz with x, as for deploy")],
     out: Annotated[Path, typer.Option("--out", help=".npz to write")],
     chip: ChipName = "loihi1",
@@ -193,6 +200,7 @@ def run(
         str, typer.Option("--input-kind", help="what x holds: spikes, counts or current")
     ] = "spikes",
     allow_skew: Skew = False,
+    slow: Slow = 1,
     json: AsJson = False,
 ) -> None:
     """Run a graph on one backend; write its spikes.
@@ -206,7 +214,7 @@ def run(
     with progress_bars() as progress:
         plain = run_file(
             graph, backend, input, out, chip, (dialect, dt, settings or ()), probe or (), kind,
-            allow_skew, progress, _say,
+            allow_skew, slow, progress, _say,
         )  # fmt: skip
     if json:
         _emit(plain)
@@ -225,24 +233,35 @@ def compare(
     map: Annotated[
         list[str] | None, typer.Option("--map", metavar="NODE=KEY", help="key of a node; repeat")
     ] = None,
-    dialect: Dialect = None,
+    recordings: Annotated[
+        str | None,
+        typer.Option("--recordings", metavar="NODE", help="every array is NODE by another tool"),
+    ] = None,
+    input_from: Annotated[
+        str | None,
+        typer.Option("--input-from", metavar="KEY", help="recording that the input was made from"),
+    ] = None,
+    late: Annotated[int, typer.Option("--late", help="steps by which the recording is late")] = 0,
+    dialect: Annotated[
+        str | None,
+        typer.Option("--dialect", help="a preset, or auto: find the one that was recorded"),
+    ] = None,
     dt: Dt = None,
     settings: Settings = None,
     json: AsJson = False,
 ) -> None:
     """Compare with what another tool recorded.
 
-    The float reference against recorded spikes or counts, cell by cell. Exit code 1: a cell
-    differs.
+    The float reference against recorded spikes or counts, cell by cell; --dialect auto finds the
+    setting that reproduces them. Exit code 1: a cell differs.
     """
-    from spikeport.cli.compare_file import compare_file
-    from spikeport.cli.show import print_compared
+    from spikeport.cli.compare_file import Recording, compare_file
+    from spikeport.cli.show_compared import print_compared
 
-    plain = compare_file(
-        graph, input, expect, prefix, map or (), (dialect, dt, settings or ()), _say
-    )
+    recording = Recording(expect, prefix, tuple(map or ()), recordings, input_from, late)
+    plain = compare_file(graph, input, recording, (dialect, dt, settings or ()), _say)
     _emit(plain) if json else print_compared(plain)
-    if any(node["different"] for node in plain["nodes"].values()):
+    if not plain["agrees"]:
         raise typer.Exit(1)
 
 
@@ -260,27 +279,56 @@ def export(
     ] = None,
     input: InputKind = "spikes",
     allow_skew: Skew = False,
+    slow: Slow = 1,
     json: AsJson = False,
 ) -> None:
     """Write a bundle that Lava runs without spikeport."""
     from spikeport.cli.export_file import export_file
 
     plain = export_file(
-        graph, chip, to, out, (dialect, dt, settings or ()), data, input, allow_skew, _say
+        graph, chip, to, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, _say
     )
     _emit(plain) if json else print("\n".join(f"wrote {name}" for name in plain["files"]))
 
 
 @app.command()
 def doctor(
+    graph: Annotated[
+        Path | None, typer.Argument(help="NIR file to examine; without it, this machine",
+                                    show_default=False)
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option("--fix", metavar="OUT.nir", help="write the mended graph there")
+    ] = None,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="with --fix: make guesses, too; they are listed")
+    ] = False,
     install: Annotated[
         str | None, typer.Option("--install", help="make a missing part: lava", show_default=False)
     ] = None,
     json: AsJson = False,
-) -> None:
-    """Say what this machine has and lacks."""
-    from spikeport.cli.show import print_doctor
+) -> None:  # fmt: skip
+    """Say what this machine has and lacks; or examine, explain and mend a graph.
+
+    Exit code 1: the graph has errors, and no mended file was written.
+    """
+    from spikeport.cli.show_doctor import print_doctor, print_graph
     from spikeport.compiler.errors import DataError
+
+    if graph is None and (fix is not None or guess):
+        raise DataError("there is no graph to fix", "", "spikeport doctor GRAPH --fix OUT.nir")
+    if graph is not None and install is not None:
+        raise DataError("--install is for the machine, not for a graph", "", "leave out one")
+    if graph is not None:
+        from spikeport.graph_doctor.examine import examine_graph
+
+        found = examine_graph(graph, fix, guess)
+        _emit(found) if json else print_graph(found)
+        if found["ok"]:
+            return
+        worst = found["findings"][0]
+        _say(f"error: {found['graph']}: {worst['what']}")
+        raise typer.Exit(1)
     from spikeport.doctor import examine
 
     if install is not None:

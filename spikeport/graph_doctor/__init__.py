@@ -1,0 +1,1 @@
+"""Validates, explains and repairs a NIR file, and says who can run the graph."""
