@@ -1,4 +1,4 @@
-"""What tests share: the folder of real graphs and Lava's interpreter, where they are there."""
+"""What tests share: the folder of real graphs, Lava's interpreter and Brian2, where they are."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def lava() -> ModuleType:
             pytest.fail(f"SPIKEPORT_REQUIRE asks for Lava: {error}")
         pytest.skip(str(error))
     return lava
+
+
+@pytest.fixture(scope="session")
+def brian2() -> ModuleType:
+    """The Brian2 backend; skips without Brian2, fails if it is required."""
+    from spikeport.backends import brian2
+    from spikeport.backends.brian2.environment import load
+
+    try:
+        load()
+    except MissingError as error:
+        if "brian2" in os.environ.get("SPIKEPORT_REQUIRE", ""):
+            pytest.fail(f"SPIKEPORT_REQUIRE asks for Brian2: {error}")
+        pytest.skip(str(error))
+    return brian2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

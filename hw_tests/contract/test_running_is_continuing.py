@@ -36,15 +36,15 @@ def recurrent_net():
 def nouns(backend):
     net = recurrent_net()
     x = np.random.default_rng(3).integers(0, 2, (3, 20, 4)).astype(np.uint8)
-    return (net if backend == "reference" else sp.compile(net, calibration=x)), x
+    return (net if backend in ("reference", "brian2") else sp.compile(net, calibration=x)), x
 
 
 @pytest.mark.parametrize("split", [1, 7, 19])
-@pytest.mark.parametrize("backend", ["reference", "emulator", "lava"])
+@pytest.mark.parametrize("backend", ["reference", "brian2", "emulator", "lava"])
 def test_two_halves_equal_the_whole(backend, split, request):
-    if backend == "lava":
-        request.getfixturevalue("lava")
-        if split != 7:
+    if backend in ("lava", "brian2"):
+        request.getfixturevalue(backend)
+        if backend == "lava" and split != 7:
             pytest.skip("one split is enough for Lava, which is slow to start")
     noun, x = nouns(backend)
     probe = ["hidden.v", "out.v", "hidden.u"]
