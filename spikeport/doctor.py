@@ -71,4 +71,4 @@ def _packages() -> tuple[dict[str, str | None], dict[str, str | None]]:
             group[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             group[name] = None
-    return core, extras
+    return core, {name: found for name, found in extras.items() if name not in core}

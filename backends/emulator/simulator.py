@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.compiler import fixed
 from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
@@ -87,6 +88,7 @@ def run(
             received = np.zeros(active[name].shape, np.int64)
             for synapses, apply in incoming[name]:
                 received += apply(_sent(rasters, history, synapses, t))
+            received = _as_received(received, program.arithmetic)
             bias = registers[name] if name not in host else registers[name] + host[name][:, t]
             local = variables[name]
             busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
@@ -134,6 +136,7 @@ def run(
         extra={"overflows": overflows},
         seconds=time.perf_counter() - began,
         slow=program.slow,
+        units=program.units,
     )
 
 
@@ -197,7 +200,7 @@ def _start(
         cell = program.populations[name].cell
         if cell is not None:
             variables[name] = STEPS[type(cell)].start(cell, samples)
-    history = {
+    history: dict[str, Array] = {
         name: np.zeros((depth, samples, pop.size), _width(program, name))
         for name, pop in program.populations.items()
     }
@@ -234,6 +237,11 @@ def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
     return apply
 
 
+def _as_received(total: Array, arithmetic: Arithmetic) -> Array:
+    """Return what a population receives in all; graded messages arrive in 32 bits, as Lava's do."""
+    return total if arithmetic.state_bits == 24 else fixed.wrap_int32(total)
+
+
 def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:
     """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
     stored = synapses.mantissa
@@ -251,5 +259,5 @@ def _sent(
 
 def _last(history: Array, raster: Array, depth: int) -> Array:
     """Return the spikes of the last `depth` steps, (depth, samples, n), newest last."""
-    joined = np.concatenate([history, np.moveaxis(raster, 1, 0)])
+    joined: Array = np.concatenate([history, np.moveaxis(raster, 1, 0)])
     return joined[len(joined) - depth :].copy()

@@ -104,7 +104,7 @@ def _check(program: Program) -> None:
     for name in program.neurons:
         if not isinstance(program.populations[name].cell, Cell):
             raise LoweringError(
-                f"{name!r} is a {program.populations[name].kind}",
+                f"{name!r} is of kind {program.populations[name].kind}",
                 "Lava 0.10 has no process for this kind, and spikeport has none either",
                 "run it on the emulator: --backends emulator",
             )

@@ -260,6 +260,7 @@ def _traces(
         notes=tuple(_note(name, why) for name, why in reasons.items()),
         seconds=seconds,
         slow=program.slow,
+        units=program.units,
         extra={
             "lava_version": summary["lava_version"],
             "processes": summary["processes"],

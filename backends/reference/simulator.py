@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.state import State
@@ -178,5 +179,5 @@ def _sent(
 def _last(history: Array, raster: Array, depth: int) -> Array:
     """Return the spikes of the last `depth` steps, (depth, samples, n), newest last."""
     recent = np.moveaxis(raster, 1, 0)
-    joined = np.concatenate([history, recent])
+    joined: Array = np.concatenate([history, recent])
     return joined[len(joined) - depth :].copy()

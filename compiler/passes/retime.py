@@ -206,4 +206,5 @@ def _moves_alone(population: Population) -> bool:
     before = {name: value.copy() for name, value in variables.items()}
     sent = steps.step(cell, variables, np.zeros((1, population.size)))
     moved = any((variables[name] != value).any() for name, value in before.items())
-    return moved or bool(sent.any())
+    driven = np.any(getattr(cell, "drive_v", 0.0))  # at rest only as long as nothing is rounded
+    return moved or bool(sent.any()) or bool(driven)

@@ -128,7 +128,7 @@ def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     state["v"] = v
     state["refractory"] = np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
-        return v
+        return np.asarray(v)
     spikes = _spikes(cell, _judged(cell, before, v))
     spikes = np.where(held, 0, spikes) if held.any() else spikes
     if cell.reset_when == "next_step":

@@ -56,7 +56,7 @@ def _neuron(module: Any, seen: Seen) -> Part:
 def _tau(keep: Array, dt: float) -> Array:
     """Return the time constants whose exact decay per step is `keep`."""
     with np.errstate(divide="ignore"):
-        return dt / np.maximum(-np.log(np.maximum(keep, 1e-300)), 1.0 / FOREVER)
+        return np.asarray(dt / np.maximum(-np.log(np.maximum(keep, 1e-300)), 1.0 / FOREVER))
 
 
 def _spikes(module: Any, seen: Seen) -> dict[str, Any]:
