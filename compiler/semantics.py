@@ -20,16 +20,18 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "input_gain": ("per_equation", "unit", "unit_current"),
     "tau_unit": ("seconds", "seconds_times_dt"),
     "current_order": ("decay_add_v", "add_v_decay", "v_decay_add", "add_decay_v"),
-    "reset": ("to_value", "subtract", "none"),
+    "reset": ("to_value", "subtract", "none", "subtract_snntorch"),
     "reset_when": ("same_step", "next_step"),
     "spike": ("binary", "count"),
     "threshold": ("greater", "greater_equal"),
 }
 NUMBERS = ("dt", "initial_v", "v_min", "refractory")
-FLAGS = ("recurrent_bias_at_start",)
+FLAGS = ("recurrent_bias_at_start", "bias_at_start")
 STEPS = ("feedforward_lag", "recurrent_lag")
 #: Fields that belong to the whole network; all the others can differ from node to node.
 GLOBAL = ("dt", "tau_unit", *STEPS)
+#: Every field that a setting can name.
+FIELD_NAMES = (*NUMBERS, *CHOICES, *FLAGS, *STEPS)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Semantics:
             it, decay), `v_decay_add` (v sees the last step's), `add_decay_v` (rockpool: add,
             decay, v sees it).
         reset, reset_when: what a spike does to v (`to_value`, `subtract`, `none`) and when.
+            `subtract_snntorch` is snnTorch's subtraction without delay: a neuron that is still
+            above threshold after it must reach twice the threshold to spike again.
         spike, threshold: `binary` or `count` (floor(v / threshold) spikes a step); `greater`
             (strict, NIR's own) or `greater_equal`.
         initial_v: v before the first step; None is v_reset.
@@ -55,7 +59,11 @@ class Semantics:
         recurrent_bias_at_start: does a recurrent layer's bias act in the first step.
         feedforward_lag, recurrent_lag: steps between a spike and its effect on the next
             population.
+        bias_at_start: do biases act in the first step; not where a tool sends its spikes a step
+            after they arose, so that all that a population does is late, not its inputs alone.
         nodes: {node name: {field: value}} where a node differs.
+        parameters: neuron parameters that were supplied by hand, {`w_in` or `NODE.w_in`: value};
+            a list for reports, the network's nodes hold these values already.
         assumed: fields that a preset filled with a constructor default of its tool.
         dialect: name of the preset, for the report.
     """
@@ -75,7 +83,9 @@ class Semantics:
     recurrent_bias_at_start: bool = True
     feedforward_lag: int = 0
     recurrent_lag: int = 1
+    bias_at_start: bool = True
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     dialect: str = ""
 
@@ -86,7 +96,8 @@ class Semantics:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as `--json` prints them and NIR metadata stores them."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "assumed"}
-        return values | {"nodes": {name: dict(over) for name, over in self.nodes.items()}}
+        nodes = {name: dict(over) for name, over in self.nodes.items()}
+        return values | {"nodes": nodes, "parameters": dict(self.parameters)}
 
 
 #: What each tool always does, and which of its constructor options are assumed.
@@ -109,6 +120,18 @@ PRESETS: dict[str, Semantics] = {
     "rockpool": Semantics(
         integration="exact", input_gain="unit", threshold="greater_equal", spike="count",
         reset="subtract", current_order="add_decay_v", dialect="rockpool", assumed=("spike",),
+    ),
+    # spyx.nn: a spike is read off the v of the step before, and taken off in the step after.
+    "spyx": Semantics(
+        input_gain="unit", reset="subtract", reset_when="next_step", feedforward_lag=1,
+        bias_at_start=False, dialect="spyx", assumed=("input_gain", "reset_when"),
+    ),
+    # lava.proc.lif, floating point: a Dense delivers in the step after the spike.
+    "lava": Semantics(feedforward_lag=1, dialect="lava", assumed=("input_gain",)),
+    # lava.lib.dl.slayer: cuba neurons; a block delays its output by a step (delay_shift).
+    "lava-dl": Semantics(
+        input_gain="unit", threshold="greater_equal", feedforward_lag=1, bias_at_start=False,
+        dialect="lava-dl", assumed=("input_gain", "feedforward_lag", "bias_at_start"),
     ),
 }  # fmt: skip
 
@@ -154,9 +177,10 @@ def parse_field(name: str, value: Any) -> Any:
         raise SemanticsError(f"{name}={value}", "a lag is 0 or 1 steps", f"--set {name}=1")
     if name in NUMBERS:
         return _parse_number(name, value)
-    known = (*NUMBERS, *CHOICES, *FLAGS, *STEPS)
     raise SemanticsError(
-        f"unknown semantics field {name!r}", f"known are {', '.join(known)}", "check the spelling"
+        f"unknown semantics field {name!r}",
+        f"known are {', '.join(FIELD_NAMES)}",
+        "check the spelling",
     )
 
 
@@ -197,21 +221,34 @@ def apply_settings(semantics: Semantics, settings: Iterable[str]) -> Semantics:
     {'lif1.lif': {'threshold': 'greater_equal'}}
     """
     for text in settings:
-        target, equals, value = text.rpartition("=")
-        node, dot, name = target.strip().rpartition(".")
-        if not equals or not name or (dot and not node):
-            raise SemanticsError(
-                f"cannot read the setting {text!r}",
-                "it has the form FIELD=VALUE or NODE.FIELD=VALUE",
-                "--set reset=subtract",
-            )
-        parsed = parse_field(name, value.strip())
+        node, name, value = split_setting(text)
+        parsed = parse_field(name, value)
         if node:
             semantics = _override(semantics, node, name, parsed)
         else:
             stays = tuple(field for field in semantics.assumed if field != name)
             semantics = replace(semantics, assumed=stays, **{name: parsed})
     return semantics
+
+
+def split_setting(text: str) -> tuple[str, str, str]:
+    """Return node (or ""), name and value of a setting.
+
+    Raises:
+        SemanticsError: malformed text.
+
+    >>> split_setting("lif1.lif.threshold=greater_equal")
+    ('lif1.lif', 'threshold', 'greater_equal')
+    """
+    target, equals, value = text.rpartition("=")
+    node, dot, name = target.strip().rpartition(".")
+    if not equals or not name or (dot and not node):
+        raise SemanticsError(
+            f"cannot read the setting {text!r}",
+            "it has the form FIELD=VALUE or NODE.FIELD=VALUE",
+            "--set reset=subtract",
+        )
+    return node, name, value.strip()
 
 
 def _override(semantics: Semantics, node: str, name: str, value: Any) -> Semantics:

@@ -127,7 +127,9 @@ def _projections(
         projections.append(
             Projection(label, *path.pair, weights.matrix, delay, recurrent, weights.conv)
         )
-        late = recurrent and not wire and not semantics.at(path.post).recurrent_bias_at_start
+        said = semantics.at(path.post)
+        prompt = said.bias_at_start and (said.recurrent_bias_at_start or not recurrent)
+        late = not wire and not prompt
         for steps, bias in _biases_in_steps(weights, dt):
             name = _label(f"{label}.bias", path, steps, taken)
             biases.append(Projection(name, constant, path.post, bias[:, None], int(late) + steps))

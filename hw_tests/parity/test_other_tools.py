@@ -25,6 +25,9 @@ ISSUE = {
 }  # fmt: skip
 MORE = {
     "snntorch_ff_lif_zero_hetero": ("snntorch", 1e-4, (), ()),
+    "snntorch_ff_lif_subtract": ("snntorch", 1e-4, ("reset=subtract_snntorch",), ()),
+    "snntorch_conv_lif_zero": ("snntorch", 1e-4, (), ()),
+    "spikingjelly_conv_if": ("spikingjelly", 1e-4, (), ()),
     "snntorch_ff_lif_subtract_delay": (
         "snntorch", 1e-4, ("reset=subtract", "reset_when=next_step"), (),
     ),
@@ -70,6 +73,7 @@ def test_no_cell_differs_from_the_tool(cases, name):
     ("name", "wrong"),
     [
         ("snntorch_ff_lif_zero", "reset=subtract"),
+        ("snntorch_ff_lif_subtract", "reset=subtract"),
         ("snntorch_ff_cuba_zero", "integration=exact"),
         ("norse_ff_lifbox", "integration=exact"),
         ("norse_ff_lifcell_cuba", "input_gain=per_equation"),
@@ -83,6 +87,52 @@ def test_another_meaning_of_the_graph_is_noticed(cases, name, wrong):
     code, found = compared(cases, name, "--set", wrong)
     assert code == 1
     assert sum(node["different"] for node in found["nodes"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("platform", "dialect", "settings"),
+    [
+        ("norse", "nir", ()),
+        ("snntorch", "snntorch", ()),
+        ("lava_cpu_float", "lava", ()),
+        ("lava_cpu_fixed", "lava", ()),
+        ("spyx", "spyx", ("input_gain=per_equation",)),
+    ],
+)
+def test_platforms_of_the_papers_first_task_have_presets(cases, platform, dialect, settings):
+    folder = cases / "nirpaper_lif"
+    arguments = ["compare", str(folder / "graph.nir"), "--input", str(folder / "input.npz")]
+    arguments += ["--expect", str(folder / "expected.npz"), "--map", f"1={platform}_z"]
+    for setting in settings:
+        arguments += ["--set", setting]
+    result = CliRunner().invoke(app, [*arguments, "--dialect", dialect, "--dt", "1e-4", "--json"])
+    assert json.loads(result.stdout)["nodes"]["1"]["different"] == 0
+    assert result.exit_code == 0
+
+
+def test_rockpools_gain_can_be_given_by_hand(cases):
+    """Its Cuba neurons add inputs as they are; under NIR's equation that is a gain."""
+    folder = cases / "rockpool_ff_cuba"
+    net = sp.load(folder / "graph.nir", dialect="rockpool", dt=1e-3)
+    x = np.load(folder / "input.npz")["x"]
+    recorded = np.load(folder / "expected.npz")["1_LIFTorch"]
+    assert np.array_equal(sp.run(net, x).window("1_LIFTorch")[0], recorded)
+
+    decays = {
+        name: np.exp(-1e-3 / getattr(net.nodes["1_LIFTorch"], name))
+        for name in ("tau_syn", "tau_mem")
+    }
+    assert all(np.ptp(decay) < 1e-9 for decay in decays.values())
+    by_hand = sp.load(
+        folder / "graph.nir", dialect="rockpool", dt=1e-3,
+        settings=[
+            "input_gain=per_equation",
+            f"w_in={1 / (1 - decays['tau_syn'][0]):.17g}",
+            f"r={1 / (1 - decays['tau_mem'][0]):.17g}",
+        ],
+    )  # fmt: skip
+    assert np.array_equal(sp.run(by_hand, x).window("1_LIFTorch")[0], recorded)
+    assert set(by_hand.semantics.parameters) == {"w_in", "r"}
 
 
 def digits(cases):

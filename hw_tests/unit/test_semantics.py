@@ -14,7 +14,8 @@ from hypothesis import strategies as some
 import spikeport as sp
 from spikeport.compiler.errors import SemanticsError
 from spikeport.compiler.load.write_nir import write_network
-from spikeport.compiler.network import Input, Linear, Network, Output
+from spikeport.compiler.network import Graph, Input, Linear, Network, Output
+from spikeport.compiler.parameters import say
 from spikeport.compiler.semantics import (
     CHOICES,
     PRESETS,
@@ -27,11 +28,13 @@ from spikeport.compiler.semantics import (
     require_said,
     to_metadata,
 )
+from spikeport.models.neurons.cuba_lif import CubaLif
 from spikeport.models.neurons.lif import Lif
 
 LEGAL: dict[str, list[Any]] = {
     **{name: list(values) for name, values in CHOICES.items()},
     "recurrent_bias_at_start": [True, False],
+    "bias_at_start": [True, False],
     "initial_v": [None, 0.25, -1.0],
     "v_min": [None, -1.0],
     "refractory": [0.0, 2e-3],
@@ -89,6 +92,26 @@ def test_the_default_is_nirs_own_words_under_euler():
                 "current_order": "add_decay_v",
             },
         ),
+        (
+            "spyx",
+            {
+                "input_gain": "unit",
+                "reset": "subtract",
+                "reset_when": "next_step",
+                "feedforward_lag": 1,
+                "bias_at_start": False,
+            },
+        ),
+        ("lava", {"feedforward_lag": 1}),
+        (
+            "lava-dl",
+            {
+                "input_gain": "unit",
+                "threshold": "greater_equal",
+                "feedforward_lag": 1,
+                "bias_at_start": False,
+            },
+        ),
     ],
 )
 def test_a_preset_is_nir_but_for_what_its_tool_does(dialect: str, differs: dict[str, Any]):
@@ -105,7 +128,7 @@ def test_every_preset_has_a_name_and_assumes_only_fields_that_there_are():
 def test_an_unknown_dialect_is_refused_with_those_that_there_are():
     with pytest.raises(SemanticsError, match="unknown dialect 'brian'") as caught:
         preset("brian")
-    for name in re.findall(r"\w+", caught.value.why.removeprefix("known are ")):
+    for name in re.findall(r"[\w-]+", caught.value.why.removeprefix("known are ")):
         assert preset(name)
     assert apply_settings(preset("nir"), ["reset=none"]).reset == "none"  # the other way out
 
@@ -195,7 +218,7 @@ def test_an_unknown_field_lists_the_known_ones_and_each_of_them_can_be_set():
     with pytest.raises(SemanticsError, match="unknown semantics field 'resett'") as caught:
         apply_settings(Semantics(), ["lif.resett=none"])
     known = caught.value.why.removeprefix("known are ").split(", ")
-    assert set(known) == set(Semantics().to_dict()) - {"nodes", "dialect"}
+    assert set(known) == set(Semantics().to_dict()) - {"nodes", "parameters", "dialect"}
     for name in known:
         value = LEGAL.get(name, [1])[-1]
         assert getattr(apply_settings(Semantics(), [f"{name}={text(value)}"]), name) == value
@@ -327,3 +350,85 @@ def test_a_graph_without_a_dialect_is_refused_with_names_that_work():
 def test_a_graph_with_metadata_or_a_dt_has_said_enough():
     require_said(from_metadata({}))
     assert require_dt(Semantics(dt=2e-3)) == 2e-3
+
+
+# --- what exporters lose -----------------------------------------------------------------------
+
+
+def small() -> Network:
+    """One Lif and one CubaLif inside a nested graph, each of two neurons."""
+
+    def pair(value: float) -> np.ndarray[Any, Any]:
+        return np.full(2, value)
+
+    lif = Lif(pair(0.01), pair(1.0), pair(0.0), pair(1.0), pair(0.0))
+    cuba = CubaLif(*(pair(v) for v in (0.01, 0.005, 1.0, 0.0, 1.0, 0.0, 1.0)))
+    inner = Graph(
+        {"input": Input((2,)), "n": cuba, "output": Output((2,))},
+        (("input", "n"), ("n", "output")),
+    )
+    return Network(
+        {"in": Input((2,)), "lif": lif, "rec": inner, "out": Output((2,))},
+        (("in", "lif"), ("lif", "rec"), ("rec", "out")),
+    )
+
+
+def test_a_parameter_goes_into_every_neuron_that_has_it_and_is_listed():
+    said = say(small(), ["w_in=10", "r=3", "reset=subtract"])
+    assert said.nodes["lif"].r.tolist() == [3.0, 3.0]
+    assert said.nodes["rec"].nodes["n"].r.tolist() == [3.0, 3.0]
+    assert said.nodes["rec"].nodes["n"].w_in.tolist() == [10.0, 10.0]
+    assert said.semantics.parameters == {"w_in": 10.0, "r": 3.0}
+    assert said.semantics.to_dict()["parameters"] == {"w_in": 10.0, "r": 3.0}
+    assert said.semantics.reset == "subtract"
+
+
+def test_a_nodes_own_parameter_stands_above_the_one_for_all():
+    said = say(small(), ["rec.n.r=7", "r=3"])
+    assert said.nodes["lif"].r[0] == 3.0
+    assert said.nodes["rec"].nodes["n"].r[0] == 7.0
+
+
+def test_the_network_that_was_loaded_stays_as_it_was():
+    net = small()
+    say(net, ["r=3"])
+    assert net.nodes["lif"].r.tolist() == [1.0, 1.0]
+    assert net.semantics.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("tau=0", "tau=0 is not a usable number: tau is a finite number above 0"),
+        ("rec.n.tau_syn=-1e-3", "tau_syn is a finite number above 0"),
+        ("w_in=nan", "w_in=nan is not a usable number: w_in is a finite number"),
+        ("w_in=ten", "w_in=ten is not a usable number"),
+        ("w_inn=10", "unknown semantics field 'w_inn', and no neuron parameter: known are dt, "),
+        ("lif.w_in=10", "no neuron parameter of 'lif': known are .* the neurons here have r, tau"),
+        ("lif9.r=10", "r is set for 'lif9', but there is no such neuron: neurons here are lif"),
+        ("w_in", "cannot read the setting 'w_in'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_what_is_known(setting: str, message: str):
+    with pytest.raises(SemanticsError, match=message):
+        say(small(), [setting])
+
+
+def test_an_unknown_name_lists_fields_and_the_networks_parameters():
+    with pytest.raises(SemanticsError) as caught:
+        say(small(), ["gain=2"])
+    for name in ("input_gain", "v_min", "w_in", "tau_mem", "v_reset"):
+        assert re.search(rf"\b{name}\b", caught.value.why)
+
+
+def test_a_wrong_number_is_followed_by_advice_that_works():
+    with pytest.raises(SemanticsError) as caught:
+        say(small(), ["tau=-1"])
+    advice = caught.value.fix.removeprefix("--set ")
+    assert say(small(), [advice]).nodes["lif"].tau[0] > 0
+
+
+def test_what_was_supplied_by_hand_is_written_into_the_nodes(tmp_path: Path):
+    said = say(small().with_semantics(preset("snntorch")), ["r=3"])
+    write_network(said, tmp_path / "net.nir")
+    assert sp.load(tmp_path / "net.nir").nodes["lif"].r.tolist() == [3.0, 3.0]

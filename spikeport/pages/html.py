@@ -45,6 +45,7 @@ DECIDES = {
     "v_min": "floor under v",
     "refractory": "time without integration after a spike",
     "recurrent_bias_at_start": "does a recurrent bias act in the first step",
+    "bias_at_start": "do biases act in the first step",
     "feedforward_lag": "steps from a spike to the next population",
     "recurrent_lag": "steps from a spike back into its own population",
     "dialect": "the preset that fills in the rest",

@@ -1,0 +1,1 @@
+../../spikeport/dialect.py
