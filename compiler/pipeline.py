@@ -72,7 +72,8 @@ def for_chip(
     for step in NORMAL_FORM:
         clocked = check(step(clocked), after=step.__name__)
     delays = chip.limits.delay_steps
-    retimed = retime(clocked, delays.low, delays.high, host, allow_skew, slow)
+    signal = "count" if "count" in chip.signals else "binary"  # what inputs may send
+    retimed = retime(clocked, delays.low, delays.high, host, allow_skew, slow, signal)
     return check(retimed, after="retime")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from spikeport.compiler.clocked import Clocked, Membrane
-from spikeport.compiler.kinds import Array
+from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.quantize.scale import Peaks
 from spikeport.data import Data
 
@@ -38,13 +38,28 @@ class Watch:
     def _peaks(self, clocked: Clocked, name: str, data: Data) -> Peaks:
         cell = clocked.populations[name].cell
         if not isinstance(cell, Membrane):
-            return Peaks(0.0, self.largest.get((name, "v"), 0.0))
+            return Peaks(0.0, self.largest.get((name, "v"), 0.0), _drive(clocked, name, data))
         u = self.largest.get((name, "u"), 0.0) * float(np.abs(cell.gain_v).max(initial=0.0))
         theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
         level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
         seen = self.largest.get((name, "v"), 0.0)
         v = max(level, seen) + u + float(np.abs(cell.drive_v).max(initial=0.0))
         return Peaks(u, v, u if data.kind == "current" else 0.0)
+
+
+def _drive(clocked: Clocked, name: str, data: Data) -> float:
+    """Return the most that real-valued inputs add to v in a step of a cell of another family."""
+    if data.kind != "current":
+        return 0.0
+    gain = QUANTIZERS[type(clocked.populations[name].membrane)].gain(clocked.populations[name].cell)
+    largest = np.zeros(clocked.populations[name].size)
+    for each in clocked.into(name):
+        if each.pre in data.inputs:
+            flat = data.inputs[each.pre].reshape(-1, each.matrix.shape[1])
+            largest += np.abs(np.asarray(each.matrix @ flat.T)).max(axis=1)
+        elif clocked.populations[each.pre].kind == "constant":
+            largest += np.abs(np.asarray(each.matrix)[:, 0])
+    return float((largest * np.abs(gain)).max(initial=0.0))
 
 
 def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:

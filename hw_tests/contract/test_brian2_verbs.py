@@ -160,10 +160,11 @@ def test_preferences_are_as_they_were_also_after_an_error(brian2):
     found = environment.load()
     names = ("codegen.target", "codegen.loop_invariant_optimisations")
     before = [found.prefs[name] for name in names]
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(ZeroDivisionError):
         sp.run(layer(), data(), backend="brian2", progress=lambda done, total: 1 // 0)
     assert [found.prefs[name] for name in names] == before
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     sp.run(layer(), data(), backend="brian2")
 
 

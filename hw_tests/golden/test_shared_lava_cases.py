@@ -7,6 +7,7 @@ shared folder; where it is absent, hw_tests/golden/lava_random.npz is what remai
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -24,9 +25,7 @@ def population(shape, **registers):
     """Return Lava LIF neurons that share their registers; those not given are 0."""
     size = int(np.prod(shape))
     held = {"v_min": -V_LIMIT, "refractory_steps": 1, **registers}
-    names = [
-        name for name in Cell.__annotations__ if name not in ("reset", "start_step", "spiking")
-    ]
+    names = [field.name for field in fields(Cell) if field.type == "Array"]
     cell = Cell(**{name: np.full(size, held.get(name, 0), np.int32) for name in names})
     return CellPopulation("CubaLIF", shape, cell, np.ones(size))
 

@@ -80,7 +80,8 @@ def emulated(run):
 def differences(traces, spikes, probes):
     """Return {what: (cells that differ, first of them)} of a Lava run against the loop."""
     found = {}
-    pairs = [(name, traces.spikes[name].dense(), raster) for name, raster in spikes.items()]
+    sent = {name: events.dense() for name, events in traces.spikes.items()}
+    pairs = [(name, sent.get(name, 0 * raster), raster) for name, raster in spikes.items()]
     pairs += [(key, traces.probes[key], values) for key, values in probes.items()]
     for name, ours, theirs in pairs:
         different = np.argwhere(ours != theirs)

@@ -52,6 +52,18 @@ def test_loihi1_is_128_cores_on_8_by_4_tiles():
     assert chip.limits.index_bits == (0, 6, 7, 8, 9, 10, 11, 12)
 
 
+def test_generic_graded_says_that_it_is_no_product_and_what_it_has_more():
+    chip, loihi = find_chip("generic_graded"), find_chip("loihi1")
+    assert "not a product" in chip.title
+    assert chip.level == "estimate"
+    assert chip.signals == ("binary", "count", "graded")
+    assert chip.resets == ("to_value", "subtract", "subtract_snntorch", "none")
+    assert (chip.message_bits, loihi.message_bits) == (16, 0)
+    assert int(chip.limits.state_bits.value) == 32
+    assert set(loihi.kinds) < set(chip.kinds)
+    assert chip.costs[chip.default_cost].uncertainty.value >= 1.0  # another chip's figures
+
+
 def test_a_chip_is_found_by_name_and_by_path(tmp_path):
     copy = tmp_path / "copy.yml"
     copy.write_text(LOIHI1)
@@ -62,7 +74,7 @@ def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ChipError) as caught:
         find_chip("loihi9")
     assert str(caught.value) == (
-        "unknown chip 'loihi9': known are loihi1\n"
+        "unknown chip 'loihi9': known are generic_graded, loihi1\n"
         "  fix: choose one of them, or give the path of a YAML file of your own"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -45,10 +46,8 @@ def lonely(tmp_path):
 
 def layer(size: int, threshold: int) -> CellPopulation:
     """Neurons without memory: v is this step's input, and a spike when it is above threshold."""
-    held = {name: 0 for name in Cell.__annotations__}
+    held = {field.name: 0 for field in fields(Cell) if field.type == "Array"}
     held |= {"decay_u": 4095, "decay_v": 4096, "v_threshold": threshold, "refractory_steps": 1}
-    for name in ("reset", "start_step", "spiking"):
-        del held[name]
     cell = Cell(**{name: np.full(size, value, np.int32) for name, value in held.items()})
     return CellPopulation("LIF", (size,), cell, np.ones(size))
 

@@ -127,6 +127,7 @@ def test_the_plain_form_is_what_json_prints():
         "cells": 48,
         "different": 1,
         "spikes_repeated": 1.0,
+        "analog": {},
         "samples": 2,
         "variables": ["spikes"],
         "first_difference": first,

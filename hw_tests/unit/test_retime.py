@@ -296,17 +296,18 @@ def test_lags_are_the_smallest_that_do(
 
 def smallest_by_trying(network: Clocked, low: int, high: int) -> dict[str, int] | None:
     """Try all lags up to as many as there can be steps on a path; None where none does."""
-    free = network.neurons
+    movable = network.neurons
     most = sum(max(low - p.delay, p.delay - high, 0) for p in network.projections)
     fitting = []
-    for lags in itertools.product(range(most + 1), repeat=len(free)):
-        lag = dict(zip(free, lags, strict=True))
+    for lags in itertools.product(range(most + 1), repeat=len(movable)):
+        lag = dict(zip(movable, lags, strict=True))
         delays = [p.delay + lag.get(p.post, 0) - lag.get(p.pre, 0) for p in network.projections]
-        if all(low <= delay <= high for delay in delays):
+        long = [p.delay > high for p in network.projections]  # these get relays
+        if all(low <= d and (d <= high or free) for d, free in zip(delays, long, strict=True)):
             fitting.append(lags)
     if not fitting:
         return None
-    return dict(zip(free, np.min(fitting, axis=0).tolist(), strict=True))
+    return dict(zip(movable, np.min(fitting, axis=0).tolist(), strict=True))
 
 
 @given(
@@ -329,12 +330,16 @@ def test_lags_equal_the_smallest_found_by_trying_all(
     network = bare(edges)
     wanted = smallest_by_trying(network, low, low + room)
     try:
-        lags = retime(network, low, low + room).lags
+        retimed = retime(network, low, low + room)
     except LoweringError:
         assert wanted is None
         return
-    assert {name: lags[name] for name in network.neurons} == wanted
-    assert all(lags[name] == 0 for name in ("in", "one") if name in lags)
+    assert all(retimed.lags[name] == 0 for name in ("in", "one") if name in retimed.lags)
+    assert all(low <= p.delay <= low + room for p in retimed.projections)
+    if wanted is None:  # relays carry what no lags make short enough
+        assert retimed.neurons != network.neurons
+    else:
+        assert {name: retimed.lags[name] for name in network.neurons} == wanted
 
 
 @given(
@@ -370,7 +375,8 @@ def test_a_loop_of_two_populations_in_one_step_is_refused_and_the_advice_works()
         "the loop a -> b -> a cannot be retimed: it takes 1 step in the reference, the chip "
         "needs 2",
         "  fix: retrain with b -> a delayed by 1 more, or add --allow-skew (then that edge is late "
-        "and the result is not exact)",
+        "and the result is not exact), or --slow 2 on a chip that can hold its state "
+        "(--chip generic_graded)",
     ]
     retrained = delayed(short_loop(), "b>a", 1)
     assert_only_later(retrained, for_chip(retrained, LOIHI), data(np.random.default_rng(1), 2))
@@ -411,25 +417,38 @@ def ladder(rungs: int, first: str) -> Clocked:
     )
 
 
-@pytest.mark.parametrize("skew", [False, True])
-@pytest.mark.parametrize(("rungs", "first"), [(63, "in"), (64, "n1")])
-def test_a_delay_above_that_of_the_chip_is_refused_by_name(rungs: int, first: str, skew: bool):
-    with pytest.raises(LoweringError) as caught:
-        retime(ladder(rungs, first), allow_skew=skew)
-    assert str(caught.value).splitlines() == [
-        f"{first} -> n{rungs} needs a delay of 63 steps: the chip delays a spike by at most 62",
-        f"  fix: shorten the longest path to n{rungs}, or put a population in between",
+@pytest.mark.parametrize("first", ["in", "n1"])
+@pytest.mark.parametrize("over", [0, 1, 63])
+def test_a_delay_above_that_of_the_chip_becomes_relays(first: str, over: int):
+    rungs = 62 + over + (first == "n1")  # the short cut waits for the longest path
+    retimed = retime(ladder(rungs, first))
+    relays = [name for name in retimed.populations if ".relay" in name]
+    assert relays == [f"{first}.relay{stage + 1}" for stage in range((over + 61) // 62)]
+    assert retimed.lags[f"n{rungs}"] == rungs
+    taps = [p.delay for p in retimed.projections if p.post == f"n{rungs}" and p.pre in relays]
+    assert taps == ([over - 62 * (len(relays) - 1)] if over else [])
+    assert max(p.delay for p in retimed.projections) <= 62
+
+
+def test_a_model_delay_above_that_of_the_chip_becomes_relays_even_in_a_loop():
+    retimed = retime(bare([("in", "a", 0), ("a", "a", 70)]))
+    assert [(p.pre, p.post, p.delay) for p in retimed.projections] == [
+        ("a", "a.relay1", 62),
+        ("in", "a", 1),
+        ("a.relay1", "a", 8),
     ]
-    retimed = retime(ladder(rungs - 1, first))  # the path is shorter
-    assert retimed.projections[-1].delay == 62
-    between = bare([*((p.pre, p.post, 0) for p in ladder(rungs, first).projections[:-1]),
-                    (first, "relay", 0), ("relay", f"n{rungs}", 0)])  # fmt: skip
-    assert max(p.delay for p in retime(between).projections) <= 62
 
 
-def test_a_model_delay_above_that_of_the_chip_is_refused_even_in_a_loop():
-    with pytest.raises(LoweringError, match="a -> a needs a delay of 70 steps"):
-        retime(bare([("in", "a", 0), ("a", "a", 70)]), allow_skew=True)
+def test_what_relays_leave_of_a_delay_may_be_too_short_and_the_advice_works():
+    with pytest.raises(LoweringError) as caught:
+        retime(bare([("in", "a", 0), ("a", "a", 7)]), d_min=2, d_max=6)
+    assert str(caught.value).splitlines() == [
+        "a -> a needs a delay of 7 steps: relays delay by 6 each, and the 1 that are left are "
+        "fewer than the 2 that the chip needs",
+        "  fix: delay it by 1 more",
+    ]
+    retimed = retime(bare([("in", "a", 0), ("a", "a", 8)]), d_min=2, d_max=6)
+    assert [p.delay for p in retimed.projections] == [6, 2, 2]
 
 
 # --- what moves alone ------------------------------------------------------------------------
