@@ -33,9 +33,10 @@ def host_biases(
     biases: dict[str, Array] = {}
     for name, host in program.host.items():
         x = np.asarray(inputs[name], float)
-        for post, target in host.targets.items():
-            drive = _drive(target, x, steps, first, host.static)
-            biases[post] = biases.get(post, 0) + drive
+        for post, targets in host.targets.items():
+            for target in targets:
+                drive = _drive(target, x, steps, first, host.static)
+                biases[post] = biases.get(post, 0) + drive
     return biases
 
 

@@ -194,13 +194,13 @@ class HostCurrent:
 
     Attributes:
         name: input population that is read.
-        targets: population -> what the host computes for it.
+        targets: population -> what the host computes for it, one for each lag.
         static: one value per sample, written once, before the first step.
     """
 
     name: str
     static: bool
-    targets: Mapping[str, HostTarget]
+    targets: Mapping[str, tuple[HostTarget, ...]]
 
 
 @dataclass(frozen=True, eq=False)

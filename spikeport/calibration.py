@@ -12,6 +12,7 @@ from spikeport.compiler.quantize.scale import Peaks
 from spikeport.data import Data
 
 CALIBRATION_SAMPLES = 64
+FORGETS = 1e-3  # share kept of a current below which what is left does not tell what there was
 
 
 class Watch:
@@ -39,12 +40,27 @@ class Watch:
         cell = clocked.populations[name].cell
         if not isinstance(cell, Membrane):
             return Peaks(0.0, self.largest.get((name, "v"), 0.0), _drive(clocked, name, data))
-        u = self.largest.get((name, "u"), 0.0) * float(np.abs(cell.gain_v).max(initial=0.0))
+        u = self._seen(clocked, name, data) * float(np.abs(cell.gain_v).max(initial=0.0))
         theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-        level = float(np.abs(theta).max(initial=0.0)) + float(np.abs(cell.v_reset).max(initial=0.0))
+        highest, reset = (float(np.abs(x).max(initial=0.0)) for x in (theta, cell.v_reset))
         seen = self.largest.get((name, "v"), 0.0)
-        v = max(level, seen) + u + float(np.abs(cell.drive_v).max(initial=0.0))
-        return Peaks(u, v, u if data.kind == "current" else 0.0)
+        v = max(highest + reset, seen) + u + float(np.abs(cell.drive_v).max(initial=0.0))
+        # On chip v counts from v_reset, and the host drives what a constant would.
+        level = np.abs(cell.drive_v) + np.abs((1.0 - cell.keep_v) * cell.v_reset)
+        drive = u + float(level.max(initial=0.0))
+        return Peaks(u, v, drive if data.kind == "current" else 0.0)
+
+    def _seen(self, clocked: Clocked, name: str, data: Data) -> float:
+        """Return the largest current that v saw; `add_v_decay` keeps what is left of it."""
+        cell, largest = clocked.populations[name].cell, self.largest.get((name, "u"), 0.0)
+        if not cell.has_current or cell.current_order != "add_v_decay":
+            return largest
+        keep = float(cell.keep_u.min(initial=1.0))
+        if keep > FORGETS:
+            return largest / keep
+        arriving = [np.asarray(abs(p.matrix).sum(axis=1)).max() for p in clocked.into(name)]
+        sent = max((float(np.abs(x).max(initial=1.0)) for x in data.inputs.values()), default=1.0)
+        return float(sum(arriving)) * sent * float(cell.gain_u.max(initial=0.0))
 
 
 def _drive(clocked: Clocked, name: str, data: Data) -> float:

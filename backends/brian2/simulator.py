@@ -13,6 +13,7 @@ from spikeport.backends.brian2 import environment, recording
 from spikeport.backends.brian2.groups import Placed, Stage, place_all, schedule
 from spikeport.backends.brian2.synapses import connect_all
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Events, Traces
@@ -51,6 +52,7 @@ def run(
         DataError: the environment variable for the target names none.
     """
     began = time.perf_counter()
+    _check_pace(clocked)
     brian2 = environment.load()
     samples, given = next(iter(inputs.values())).shape[:2]
     steps = given + clocked.last_lag if steps is None else steps
@@ -171,3 +173,12 @@ def _history(stage: Stage, sent: Mapping[str, Array]) -> dict[str, Array]:
         joined = np.concatenate([stage.history.get(name, nothing), np.moveaxis(raster, 1, 0)])
         found[name] = joined[len(joined) - depth :].copy()
     return found
+
+
+def _check_pace(clocked: Clocked) -> None:
+    if clocked.slow > 1:
+        raise LoweringError(
+            f"the network takes {clocked.slow} steps per step of its own (--slow)",
+            "in Brian2 every population moves in every step",
+            "run it without --slow, or on the reference",
+        )

@@ -108,6 +108,7 @@ def _check(program: Program) -> None:
                 "Lava 0.10 has no process for this kind, and spikeport has none either",
                 "run it on the emulator: --backends emulator",
             )
+        _check_rules(program, name)
     for each in program.synapses:
         stored = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
         mode, bits = each.sign_mode, each.weight_bits
@@ -119,6 +120,25 @@ def _check(program: Program) -> None:
                 f"not all of them are {mode} weights of {bits} bits",
                 "truncate them with fixed.truncate_weights first",
             )
+
+
+def _check_rules(program: Program, name: str) -> None:
+    """Refuse rules that the 24-bit neurons of the bundle would not follow."""
+    cell: Any = program.populations[name].cell
+    rules = {
+        "is reset in the step after": cell.reset_when != "same_step",
+        "counts spikes": cell.spike != "binary",
+        "compares with >=": cell.threshold != "greater",
+        "resets as snnTorch subtracts": cell.reset == "subtract_snntorch",
+        "sends messages": cell.message_bits > 0,
+    }
+    broken = [what for what, holds in rules.items() if holds]
+    if program.arithmetic == LAVA and broken:
+        raise LoweringError(
+            f"{name!r} {broken[0]}",
+            "on Lava only neurons with 32-bit states do that",
+            "describe the chip with arithmetic: graded, or run it on the emulator",
+        )
 
 
 def _write(programs: Sequence[Program], folder: Path) -> None:

@@ -644,7 +644,8 @@ class Network:
             "inclusive": said("threshold") == "greater_equal",
             "analog": ~said("spiking").astype(bool),
         }
-        drive = np.zeros((pool.size, self.steps), np.int32)
+        driven = any(job.drive(name) is not None for job, name, _ in pool.members)
+        drive = np.zeros((pool.size if driven else 1, self.steps), np.int32)
         for job, name, index in pool.members:
             given = job.drive(name)
             if given is not None:

@@ -7,6 +7,7 @@ serves any column. Dynamic energy only; static power is stated beside, not added
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from spikeport.compiler.chip import Chip, CostColumn, Figure
 from spikeport.compiler.errors import ChipError
 from spikeport.compiler.image import Image, Route
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.program import Program
 from spikeport.compiler.traces import Traces
 
 
@@ -214,7 +216,7 @@ def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
         per_pre = np.asarray((mantissa != 0).sum(axis=0)).ravel()
         sent = traces.counters[each.pre]["spikes"].mean(axis=0)
         operations = float((sent * per_pre).sum())
-        if program.largest_message(each.pre) > 1:
+        if _sends_values(traces, each.pre):
             multiplies += operations
         else:
             accumulates += operations
@@ -223,7 +225,7 @@ def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
         dense += float(mantissa.shape[0] * mantissa.shape[1] * traces.model_steps)
     for host in program.host.values():
         times = 1 if host.static else traces.model_steps
-        for target in host.targets.values():
+        for target in chain.from_iterable(host.targets.values()):
             rows, columns = target.matrix.shape
             used = sp.csr_matrix(target.matrix).nnz
             multiplies += float(used * times)
@@ -231,7 +233,7 @@ def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
             synapses, possible = synapses + used, possible + rows * columns
     cells = [p for p in program.neurons if program.populations[p].kind != "constant"]
     spikes = sum(float(traces.counters[p]["spikes"].mean(axis=0).sum()) for p in cells)
-    slots = sum(program.populations[p].size for p in cells) * traces.model_steps
+    slots = sum(program.populations[p].size * _chances(program, traces, p) for p in cells)
     bits = sum(use.synaptic_memory_bits for use in image.cores)
     return {
         "Footprint": bits // 8,
@@ -243,3 +245,14 @@ def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
             "Dense": dense / pieces,
         },
     }
+
+
+def _chances(program: Program, traces: Traces, name: str) -> int:
+    """Return how often a neuron could have sent; an analog one sends from the first step on."""
+    spiking = program.populations[name].sends_spikes
+    return traces.model_steps if spiking else traces.steps // traces.slow
+
+
+def _sends_values(traces: Traces, pre: str) -> bool:
+    """Did a population send more than spikes: an analog one, or one that counts them."""
+    return pre not in traces.spikes or int(traces.spikes[pre].count.max(initial=0)) > 1

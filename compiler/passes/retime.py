@@ -12,7 +12,7 @@ Saxe, Retiming synchronous circuitry, Algorithmica 6 (1991).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,7 +114,7 @@ def _lags(
     """Return (lags, None), or (lags so far, the loop that keeps growing)."""
     fixed = {name for name, pop in clocked.populations.items() if pop.membrane is None}
     constraints: list[Constraint] = []
-    written = {p.post: p.delay for p in clocked.projections if p.pre in host}
+    written = {(p.post, p.delay) for p in clocked.projections if p.pre in host}
     for each in clocked.projections:
         least = 0 if by_host(clocked, each, host, written) else d_min
         constraints.append(Constraint(each.pre, each.post, least - each.delay, each))
@@ -136,7 +136,7 @@ def _lags(
 
 
 def by_host(
-    clocked: Clocked, projection: Projection, host: Set[str], written: Mapping[str, int]
+    clocked: Clocked, projection: Projection, host: Set[str], written: Set[tuple[str, int]]
 ) -> bool:
     """Does the host write what this projection adds: a real-valued input, or a bias beside one.
 
@@ -144,10 +144,11 @@ def by_host(
         clocked: the network.
         projection: one of its own.
         host: real-valued inputs.
-        written: populations whose bias registers the host writes anyway -> delay of its input.
+        written: (population, delay) of what the host writes anyway.
     """
     constant = clocked.populations[projection.pre].kind == "constant"
-    return projection.pre in host or (constant and written.get(projection.post) == projection.delay)
+    beside = constant and (projection.post, projection.delay) in written
+    return projection.pre in host or beside
 
 
 def _loop(cause: dict[str, Constraint], name: str) -> list[Constraint]:

@@ -85,11 +85,13 @@ def integer_cell(
 def compared_as(cell: Membrane, chip: Chip) -> str:
     """Return how the chip compares v with the threshold.
 
-    A chip that has `>=` uses it where v is exact: in an integrator, and where spikes are counted
-    in multiples of the threshold. Elsewhere `>` below the threshold meets ties better.
+    A chip that has `>=` uses it where v is exact: in an integrator, where spikes are counted in
+    multiples of the threshold, and where nothing lies below the threshold. Elsewhere `>` from a
+    little below meets ties better.
     """
     native = "greater_equal" in chip.thresholds and cell.threshold == "greater_equal"
-    return "greater_equal" if native and (whole(cell) or cell.spike == "count") else "greater"
+    exact = whole(cell) or cell.spike == "count" or bool((cell.v_threshold <= 0).any())
+    return "greater_equal" if native and exact else "greater"
 
 
 def always_spiking() -> Cell:
@@ -133,12 +135,12 @@ def _threshold(
         else:
             mantissa = np.ceil(cell.v_threshold * scale - 1e-9) - 1
     limit = chip.limits.threshold_mantissa
-    if mantissa.min() < limit.low - 1:  # one below is `>= 0`, which is `> 0` but for the tie
+    if mantissa.min() < limit.low:
         raise LoweringError(
-            f"the threshold of {name!r} lies below its reset level",
+            f"the threshold of {name!r} is not above its reset level",
             f"neuron {int(mantissa.argmin())} would spike in every step, and the chip's thresholds "
-            "start at 0",
-            "correct v_threshold or v_reset",
+            "start at 0 and are compared with >",
+            f"correct v_threshold or v_reset, or --set {name}.threshold=greater",
         )
     lowest = max(limit.low, 1) if cell.spike == "count" else limit.low
     mantissa = np.clip(mantissa, lowest, limit.high).astype(np.int32)

@@ -18,7 +18,7 @@ import numpy as np
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Membrane, Population
 from spikeport.compiler.errors import LoweringError
-from spikeport.compiler.kinds import QUANTIZERS
+from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.program import (
     BRIAN2_LOIHI,
     GRADED,
@@ -66,7 +66,7 @@ def quantize(
     populations: dict[str, CellPopulation] = {}
     synapses: list[Synapses] = []
     losses: list[dict[str, Any]] = []
-    targets: dict[str, dict[str, HostTarget]] = {name: {} for name in host}
+    targets: dict[str, dict[str, tuple[HostTarget, ...]]] = {name: {} for name in host}
     for name, pop in clocked.populations.items():
         if pop.kind == "input":
             populations[name] = CellPopulation("input", pop.shape, None, np.ones(pop.size))
@@ -77,12 +77,12 @@ def quantize(
             synapses += _synapses(clocked, name, chip, scalings, lost)
             populations[name] = _lowered(name, pop, scalings[name], chip, arithmetic, lost)
             losses += lost
-            for source, target in _targets(clocked, name, scalings[name], host).items():
-                targets[source][name] = target
+            for source, found in _targets(clocked, name, scalings[name], host).items():
+                targets[source][name] = found
     hosts = {
         name: HostCurrent(
             name,
-            static and all(not t.keep.any() and t.lag == 0 for t in targets[name].values()),
+            static and all(_at_once(each) for each in targets[name].values()),
             targets[name],
         )
         for name, static in host.items()
@@ -218,19 +218,27 @@ def _lowered(
 
 def _targets(
     clocked: Clocked, name: str, scaling: Scaling, host: Mapping[str, bool]
-) -> dict[str, HostTarget]:
-    """Return what the host does for a population, by the input that it reads."""
+) -> dict[str, tuple[HostTarget, ...]]:
+    """Return what the host does for a population, by the input that it reads: one for each lag."""
     cell = clocked.populations[name].cell
-    offset = np.zeros(scaling.gain.size)
+    offsets: dict[int, Array] = {}
     for projection in clocked.into(name):
         if projection not in scaling.incoming and projection.pre not in host:
-            offset = offset + np.asarray(projection.matrix)[:, 0] * scaling.gain
-    drives: dict[str, HostTarget] = {}
+            column = np.asarray(projection.matrix)[:, 0] * scaling.gain
+            offsets[projection.delay] = offsets.get(projection.delay, 0.0) + column
+    drives: dict[str, dict[int, HostTarget]] = {}
     for projection in clocked.into(name):
         if projection.pre in host:
+            lag = projection.delay
+            offset = offsets.pop(lag, np.zeros(scaling.gain.size))  # once, with the first input
             target = host_target(
                 projection, cell, scaling.gain, offset, scaling.scale, scaling.peak
             )
-            offset = np.zeros_like(offset)  # once, however many inputs there are
-            drives[projection.pre] = sum_targets(drives.get(projection.pre), target)
-    return drives
+            known = drives.setdefault(projection.pre, {})
+            known[lag] = sum_targets(known.get(lag), target)
+    return {source: tuple(found.values()) for source, found in drives.items()}
+
+
+def _at_once(targets: tuple[HostTarget, ...]) -> bool:
+    """Is a static input one value of the register from the first step on."""
+    return all(not each.keep.any() and each.lag == 0 for each in targets)

@@ -7,7 +7,7 @@ exponent may be negative, so any scale does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,7 +87,7 @@ def _scaling(
     other = QUANTIZERS.get(type(pop.membrane))
     gain = other.gain(pop.membrane) if other else pop.cell.gain_u * pop.cell.gain_v
     lag = clocked.lags[name]
-    written = {p.post: p.delay - lag for p in clocked.into(name) if p.pre in host}
+    written = {(p.post, p.delay - lag) for p in clocked.into(name) if p.pre in host}
     incoming = [p for p in clocked.into(name) if not _written(clocked, p, host, written)]
     if other:
         scale = other.scale(pop.membrane, chip)
@@ -141,7 +141,10 @@ def _most_sent(clocked: Clocked, projection: Projection, known: Mapping[str, Sca
 
 
 def _written(
-    clocked: Clocked, projection: Projection, host: Mapping[str, bool], written: Mapping[str, int]
+    clocked: Clocked,
+    projection: Projection,
+    host: Mapping[str, bool],
+    written: Set[tuple[str, int]],
 ) -> bool:
     """As `retime.by_host`, on the retimed network (delays include the lag)."""
     lag = clocked.lags[projection.post]

@@ -46,7 +46,9 @@ def choose_scale(
     bits = int(chip.limits.state_bits.value)
     largest_state = ((1 << (bits - 1)) - 1) / (1 << fixed.WEIGHT_SHIFT)
     limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
-    limits += [largest_state / value for value in (largest_of(cell.v_initial),) if value > 0]
+    levels = [largest_of(cell.v_initial)]
+    levels += [largest_of(cell.v_reset)] if cell.spiking and cell.reset == "to_value" else []
+    limits += [largest_state / value for value in levels if value > 0]
     if theta.size and theta.max() > 0:
         limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
     spread = [largest_of(matrix) for matrix in folded if largest_of(matrix) > 0]

@@ -38,9 +38,8 @@ def integer_synapses(
     lowest = chip.limits.weight_exponent.low if payload else 0
     mantissa, exponent = mantissas(values, scale, mode, lowest)
     if payload:
-        over = _row_sum(matrix, mantissa) * payload / (1 << 31)
-        more = max(0, int(np.ceil(np.log2(over)))) if over > 0 else 0
-        mantissa, exponent = mantissas(values, scale, mode, exponent + more)
+        while _row_sum(matrix, mantissa) * payload >= 1 << 31:
+            mantissa, exponent = mantissas(values, scale, mode, exponent + 1)
     if exponent > chip.limits.weight_exponent.high:
         raise LoweringError(
             f"{projection.name!r} needs the weight exponent {exponent}",

@@ -141,7 +141,9 @@ WRONG = {
     "no dt": (deploy(dt=""), "net.nir", "the length of a time step is unknown"),
     "a dt of 0": (deploy(dt="0"), "net.nir", "dt=0.0 is not a usable number"),
     "a dt of nan": (deploy(dt="nan"), "net.nir", "dt=nan is not a usable number"),
-    "an unknown field": (deploy(set="rest=1"), "net.nir", "unknown semantics field or neuron parameter 'rest'"),
+    "an unknown field": (
+        deploy(set="rest=1"), "net.nir", "unknown semantics field 'rest', and no neuron parameter",
+    ),
     "a wrong value of a field": (deploy(set="reset=hard"), "net.nir", "reset=hard is not a value"),
     "a setting without a value": (deploy(set="reset"), "net.nir", "cannot read the setting"),
     "an unknown node type": (deploy("strange.nir"), "strange.nir", "Izhikevich"),

@@ -72,7 +72,12 @@ def membrane(
         spiking: False for readouts.
         params: `keep_v`, `gain_v`, `drive_v`, `v_threshold`, `v_reset`, and for kinds with a
             synaptic current `keep_u`, `gain_u`; shape (n,).
+
+    Raises:
+        SemanticsError: spikes are to be counted in multiples of a threshold that is not above 0.
     """
+    if spiking and semantics.spike == "count":
+        _check_countable(np.asarray(params["v_threshold"]))
     v_reset = np.asarray(params.get("v_reset", np.zeros(size)))
     initial = v_reset if semantics.initial_v is None else np.full(size, semantics.initial_v)
     neutral: dict[str, Any] = {
@@ -96,6 +101,16 @@ def membrane(
         current_order=semantics.current_order,
         spiking=spiking,
     )
+
+
+def _check_countable(threshold: Array) -> None:
+    if (threshold <= 0).any():
+        worst = int(threshold.argmin())
+        raise SemanticsError(
+            f"spike=count with the threshold {threshold[worst]:g} of neuron {worst}",
+            "spikes are counted in multiples of the threshold, so it must be above 0",
+            "--set spike=binary, or correct v_threshold",
+        )
 
 
 def start(cell: Membrane, samples: int) -> dict[str, Array]:
