@@ -89,6 +89,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "assumed": list(net.semantics.assumed),
         "repairs": list(net.repairs),
         "notes": [*program.notes, *chip.notes, *_notes(deployment)],
+        "network_notes": list(program.notes),
         "latency_steps": program.lags[program.output],
         "samples": deployment.data.samples * deployment.in_one,
         "steps": deployment.data.steps // deployment.in_one,

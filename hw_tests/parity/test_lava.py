@@ -229,7 +229,7 @@ def hosted(networks, static):
         "pixels": networks.population("input", 3),
         "b": networks.population("LIF", size, cell),
     }
-    host = {"pixels": HostCurrent("pixels", static, {"b": target})}
+    host = {"pixels": HostCurrent("pixels", static, {"b": (target,)})}
     program = Program(1e-3, populations, (), {"out": "b"}, {"b": 0}, host=host)
     x = rng.normal(size=(3, 20, 3))
     return program, {"pixels": np.repeat(x[:, :1], 20, axis=1) if static else x}

@@ -564,5 +564,5 @@ def test_quantizing_takes_a_retimed_network_and_changes_no_delay():
 
 def test_a_threshold_below_the_reset_level_is_refused():
     net = layer(lif(theta=-1.0), Linear(np.ones((3, 4))))
-    with pytest.raises(LoweringError, match="the threshold of 'n' lies below its reset level"):
+    with pytest.raises(LoweringError, match="the threshold of 'n' is not above its reset level"):
         program_of(net)

@@ -572,5 +572,9 @@ at threshold).
 dt = 100 µs, reset = to_value, reset_when = same_step, initial_v = not set (change with `--set \
 FIELD=VALUE`)
 
+## Notes
+* The biases of 0 and 2 are bias neurons whose first spike arrives at the lag.
+* v of population 3 comes within 4 bits of its 24 on 2 of 540 samples.
+
 spikeport 0.1.0; all figures: `report.json`
 """

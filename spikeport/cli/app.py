@@ -206,7 +206,8 @@ def run(
     """Run a graph on one backend; write its spikes.
 
     Arrays by population name, (sample, step, *shape) on the time axis of the input, and NAME.v or
-    NAME.u where probed: floats of the reference, integers of the chip.
+    NAME.u where probed or where an output is analog: floats of the reference, integers of the
+    chip.
     """
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.run_file import run_file
@@ -221,6 +222,8 @@ def run(
     else:
         for name, row in plain["populations"].items():
             print(f"{name}: {row['spikes']} spikes, lag {row['lag']}")
+        for name in plain["analog"]:
+            print(f"{name}: analog, its v is written")
         print(f"wrote {plain['out']}")
 
 

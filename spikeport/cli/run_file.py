@@ -12,8 +12,7 @@ from spikeport import backends, verbs
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
-from spikeport.compiler.passes.flatten_graphs import flatten_graphs
-from spikeport.compiler.passes.infer_shapes import infer_shapes
+from spikeport.compiler.pipeline import to_clocked
 from spikeport.data import read_data
 from spikeport.files import check_file, write_arrays
 
@@ -47,39 +46,47 @@ def run_file(
     contract.require_said(net.semantics, typed())
     contract.require_dt(net.semantics, typed())
     data = read_data(x, net, kind, "--input-kind")
-    flat = infer_shapes(flatten_graphs(net))
+    clocked = to_clocked(net)
+    populations = {name: clocked.populations[name] for name in clocked.neurons}
+    for key in probe:
+        name, _, variable = key.rpartition(".")
+        if name not in populations or variable not in ("u", "v"):
+            raise DataError(
+                f"there is nothing to probe at {key!r}",
+                f"populations are {', '.join(list(populations)[:8])}; variables are u and v",
+                f"--probe {next(iter(populations))}.v",
+            )
     noun: Any = net
     if backend not in verbs.FLOAT_BACKENDS:
         noun = verbs.compile(net, chip, data, allow_skew=allow_skew, slow=slow)
-    for key in probe:
-        name, _, variable = key.rpartition(".")
-        if name not in flat.neurons or variable not in ("u", "v"):
-            raise DataError(
-                f"there is nothing to probe at {key!r}",
-                f"neurons are {', '.join(flat.neurons[:8])}; variables are u and v",
-                f"--probe {flat.neurons[0]}.v",
-            )
+    elif slow > 1:
+        raise DataError(f"--slow {slow}", f"{backend} has no chip steps", "--backend emulator")
+    for note in clocked.notes if backend in verbs.FLOAT_BACKENDS else noun.program.notes:
+        say(note)
+    analog = [name for name in clocked.outputs.values() if populations[name].analog]
+    probe = list(dict.fromkeys([*probe, *(f"{name}.v" for name in analog)]))
 
     def show(done: int, total: int) -> None:
         progress(backend, done, total)
 
     traces = verbs.run(noun, data, backend=backend, probe=probe, progress=show)
-    spiking = [name for name in flat.neurons if name in traces.spikes]
+    spiking = [name for name in populations if name in traces.spikes]
     arrays = {name: traces.window(name) for name in spiking}
     arrays = {name: a.astype(np.min_scalar_type(a.max(initial=0))) for name, a in arrays.items()}
     arrays |= {key: traces.probe_window(key) for key in probe}
+    totals = {name: int(arrays[name].sum(dtype=np.int64)) for name in spiking}
     for key, array in arrays.items():
-        name = key if key in flat.nodes else key.rpartition(".")[0]
-        arrays[key] = array.reshape(*array.shape[:2], *flat.shapes[name])
+        name = key if key in populations else key.rpartition(".")[0]
+        arrays[key] = array.reshape(*array.shape[:2], *populations[name].shape)
     write_arrays(out, arrays)
     return {
         "backend": backend,
         "samples": traces.samples,
         "steps": traces.model_steps,
         "populations": {
-            name: {"spikes": traces.spikes[name].total, "lag": traces.lags.get(name, 0)}
-            for name in spiking
+            name: {"spikes": totals[name], "lag": traces.lags.get(name, 0)} for name in spiking
         },
+        "analog": analog,
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),
         "out": str(out),

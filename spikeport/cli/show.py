@@ -128,6 +128,8 @@ def print_deployed(result: Mapping[str, Any]) -> None:
     explanation = parity["emulator_vs_reference"].get("explanation")
     if explanation:
         console.print(f"first difference: {escape(explanation['text'])}", highlight=False)
+    for note in result["network_notes"]:
+        console.print(f"note: {escape(note)}", highlight=False)
     for path in result["files"].values():
         console.print(f"wrote {escape(path)}", highlight=False)
 

@@ -18,6 +18,7 @@ from spikeport.pages.verdict import (
     verdicts,
 )
 
+MOST_NOTES = 12  # in the summary; all of them are in report.json
 MARKS = {
     "good": "\N{WHITE HEAVY CHECK MARK}",
     "fair": "\N{WARNING SIGN}",
@@ -43,9 +44,17 @@ def summary(result: Mapping[str, Any]) -> str:
         ["## Energy", *_energy(result)],
         ["## Resources", *_resources(result)],
         ["## Assumed", *_assumed(result)],
+        _notes(result),
         [f"spikeport {text(at(result, 'spikeport') or '')}; all figures: `report.json`"],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    notes = items(result, "notes")
+    lines = [f"* {text(str(note)[:400])}" for note in notes[:MOST_NOTES]]
+    more = [f"* {len(notes) - MOST_NOTES} more in report.json"] if len(notes) > MOST_NOTES else []
+    return ["## Notes", *lines, *more] if lines else []
 
 
 def text(value: Any) -> str:
