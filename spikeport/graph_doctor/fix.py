@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spikeport.compiler.errors import LoadError, printable
+from spikeport.compiler.errors import LoadError, OutputError, printable
 from spikeport.compiler.load.hdf5 import Parts, read_tree
 from spikeport.compiler.load.mend import Change, differences, unclaimed
 from spikeport.compiler.load.mend_write import publish, taken, write_tree
@@ -16,13 +16,19 @@ from spikeport.graph_doctor.diagnose import Diagnosis
 
 
 def check_free(path: Path) -> None:
-    """Refuse a name that something has already.
+    """Refuse a name that something has already, and a folder that is not there.
 
     Raises:
-        OutputError: something is there.
+        OutputError: which of the two.
     """
     if os.path.lexists(path):
         raise taken(path)
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"the folder {path.parent} does not exist",
+            f"{path.name} would be written there",
+            f"mkdir -p {path.parent}, or choose another --fix",
+        )
 
 
 def fix(diagnosis: Diagnosis, path: Path, guess: bool) -> dict[str, Any]:
