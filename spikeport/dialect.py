@@ -32,6 +32,10 @@ LOST = {
     "refractory": "a refractory period",
     "reset": "the kind of reset",
     "reset_when": "when the reset is applied",
+}
+
+#: What a file does carry, and may carry wrongly.
+OTHERWISE = {
     "w_in": "the gain of the synaptic input",
     "r": "the gain of the input",
     "v_leak": "a leak level or bias",
@@ -72,14 +76,21 @@ class Answer:
         return self.different == 0
 
     @property
+    def silent(self) -> list[str]:
+        """Recorded populations without a spike: they tell one setting from another hardly."""
+        return [name for name, each in self.parity.items() if not each.spikes_expected]
+
+    @property
     def lost(self) -> list[str]:
-        """What had to be supplied, in sentences: states and numbers that the file lacks."""
+        """What had to be supplied, in sentences: what the file lacks, or has otherwise."""
         said = self.found.saying
         sentences = []
         for text in said.settings:
             name = text.partition("=")[0].rpartition(".")[2]
             if name in LOST:
                 sentences.append(f"{LOST[name]}, which the file does not carry: --set {text}")
+            elif name in OTHERWISE:
+                sentences.append(f"{OTHERWISE[name]} differs from the file's: --set {text}")
         if said.late:
             when = "late" if said.late > 0 else "early"
             sentences.append(f"the recording is {counted(abs(said.late), 'step')} {when}")

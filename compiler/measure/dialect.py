@@ -244,5 +244,6 @@ def _all_axes(search: Search, blocks: Sequence[Block]) -> space.Axes:
     most = max(int(block.target.max(initial=0)) for block in blocks)
     base = search.survivors[0].semantics
     first = space.first_axes(search.net, members, search.dts, search.fixed, most, base)
-    axes = space.more_axes(search.net, members, search.fixed, base, first)
+    gap = min(3, *(block.gap() for block in blocks))  # longer periods are not listed
+    axes = space.more_axes(search.net, members, search.fixed, base, first, gap)
     return axes | {name: values for name, values in first.items() if name == "dt"}

@@ -121,6 +121,13 @@ class Block:
         """How many cells are compared."""
         return int(self.target.size)
 
+    def gap(self) -> int:
+        """Return the least steps between two spikes of a neuron; all steps where none has two."""
+        spiking = np.moveaxis(self.target > 0, 1, -1).reshape(-1, self.steps)
+        row, step = np.nonzero(spiking)
+        between = np.diff(step)[np.diff(row) == 0]
+        return int(between.min(initial=self.steps))
+
     def distances(
         self,
         candidates: Sequence[Candidate],

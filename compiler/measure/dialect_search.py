@@ -7,7 +7,7 @@ that NIR does not carry, one more change of each of the best, single numbers suc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def _price(row: tuple[int, float, Candidate]) -> tuple[float, float]:
 def _improved(search: Search, block: Block, ranked: Ranked, first: space.Axes) -> Ranked:
     """Try states that a file lacks, then one more change of each of the best while that helps."""
     base = ranked[0][2].semantics
-    axes = space.more_axes(search.net, block.members, search.fixed, base, first)
+    axes = space.more_axes(search.net, block.members, search.fixed, base, first, block.gap())
     if search.survivors:  # what all populations share stands already
         axes = {k: v for k, v in axes.items() if k not in (*GLOBAL, "late")}
     ranked = _with_states(search, block, ranked, first, axes)
@@ -134,7 +134,7 @@ def _improved(search: Search, block: Block, ranked: Ranked, first: space.Axes) -
 def _with_states(
     search: Search, block: Block, ranked: Ranked, first: space.Axes, more: space.Axes
 ) -> Ranked:
-    """Search the product again under each state that a file may lack, one state at a time.
+    """Search the product again under each state that a file may lack, one at a time, and more dt.
 
     The unit of time constants is taken from the best so far.
     """
@@ -142,8 +142,9 @@ def _with_states(
     narrow = dict(first)
     if "tau_unit" in narrow:
         narrow["tau_unit"] = tuple(dict.fromkeys(each.semantics.tau_unit for each in best))
-    for state in space.STATES:
-        values = more.get(state, ())[1:]  # the first is what was tried
+    for state in (*space.STATES, "dt"):
+        tried = first.get(state, more.get(state, ())[:1])  # a state's first is that there is none
+        values = tuple(value for value in more.get(state, ()) if value not in tried)
         if not values:
             continue
         candidates = space.product(narrow | {state: values}, best[0])
@@ -156,16 +157,66 @@ def _with_states(
 
 
 def _with_numbers(search: Search, block: Block, ranked: Ranked, first: space.Axes) -> Ranked:
-    """Try numbers that a file may lack: a coarse grid under many settings, then ever closer."""
-    best = [row[2].semantics for row in _unlike(ranked, BEAM)]
+    """Try numbers that a file may lack: a coarse grid under many settings, then ever closer.
+
+    States that are in the best already come first, alone: a listed value near the true one must
+    not be mended with a bent gain. Gains come last once more, under each other time step.
+    """
+    grids = space.number_axes(search.net, block.members, search.fixed)
+    best = [row[2] for row in _unlike(ranked, BEAM)]
+    ranked = _listed_refined(search, block, ranked, best, grids)
+    if ranked[0][0] > 0:
+        ranked = _under_grids(search, block, ranked, best, (first, grids))
+    gains = {name: grid for name, grid in grids.items() if name in space.GAINS}
+    for dt in first.get("dt", ()):
+        if ranked[0][0] == 0 or dt in _values_of([each.semantics for each in best[:3]], "dt"):
+            continue
+        there = [_stateless(search, each, dt) for each in best]
+        ranked = _under_grids(search, block, ranked, there, (first, gains))
+    return ranked
+
+
+def _stateless(search: Search, candidate: Candidate, dt: float) -> Candidate:
+    """Return a candidate at another dt, without states and numbers fitted to its own."""
+    plain = {name: getattr(search.base, name) for name in space.STATES if name != "late"}
+    said = replace(candidate.semantics, **plain, parameters={}, dt=dt)
+    return Candidate(said, candidate.late)
+
+
+def _listed_refined(
+    search: Search, block: Block, ranked: Ranked, best: Sequence[Candidate], grids: space.Axes
+) -> Ranked:
+    """Return what was best, with numbers from the list that some of it have brought closer."""
+    for name in (name for name in grids if name in space.STATES):
+        for each in [c for c in best if getattr(c.semantics, name) is not None][:3]:
+            tried = [space.changed_all(each, {name: value}) for value in grids[name]]
+            search.tried += len(tried)
+            near = _ranked(tried, block.distances(tried, 2 * ranked[0][0]))
+            if near:
+                ranked = _zoomed(search, block, ranked, near[0][2], name, grids[name])
+            if ranked[0][0] == 0:
+                return ranked
+    return ranked
+
+
+def _under_grids(
+    search: Search,
+    block: Block,
+    ranked: Ranked,
+    starts: Sequence[Candidate],
+    axes: tuple[space.Axes, space.Axes],
+) -> Ranked:
+    """Try each number alone, on its grid and ever closer, under settings like those given."""
+    first, grids = axes
+    best = [each.semantics for each in starts]
     narrow = {name: _values_of(best[:3], name) for name in first}
     narrow["reset,reset_when"] = first.get("reset,reset_when", ())[:4]
     narrow = {name: values for name, values in narrow.items() if values}
     if "integration" in first:
         narrow["integration"] = first["integration"]
-    for name, grid in space.number_axes(search.net, block.members, search.fixed).items():
+    for name, grid in grids.items():
         used = dict(narrow)
-        if name in ("parameters.r", "parameters.w_in") and "input_gain" in first:
+        if name in space.GAINS and "input_gain" in first:
             used["input_gain"] = tuple(v for v in first["input_gain"] if v != "unit")
         candidates = space.product(used | {name: grid}, Candidate(best[0]))
         search.tried += len(candidates)

@@ -33,6 +33,7 @@ RESETS = (
     ("none", "same_step"),
 )
 LATE = (0, 1, 2, 3, -1)
+MOST_REFRACTORY = 10  # steps
 #: States that NIR does not carry; the first value of their axes is that there is none.
 STATES = ("v_min", "refractory", "initial_v", "late")
 #: Parameters that exporters lose, and the value that their tools then mean.
@@ -79,9 +80,20 @@ def first_axes(
 
 
 def more_axes(
-    net: Network, members: Sequence[str], fixed: frozenset[str], base: Semantics, first: Axes
+    net: Network,
+    members: Sequence[str],
+    fixed: frozenset[str],
+    base: Semantics,
+    first: Axes,
+    gap: int,
 ) -> Axes:
-    """Return all axes, with the values that are tried one change at a time; see `first_axes`."""
+    """Return all axes, with the values that are tried one change at a time; see `first_axes`.
+
+    Args:
+        net, members, fixed, base: as there.
+        first: what that returned.
+        gap: least steps between two spikes of a neuron: a refractory period is shorter.
+    """
     nodes = [net.nodes[name] for name in members if name in net.nodes]
     thetas = _levels(nodes, "v_threshold")
     axes = dict(first)
@@ -93,7 +105,8 @@ def more_axes(
     usual = _levels(nodes, "v_reset")  # where v starts anyway
     levels = [level for level in levels if [level] != usual]
     axes["initial_v"] = tuple(dict.fromkeys((None, *levels)))
-    axes["refractory"] = (0.0, 1.0, 2.0)  # in steps; see `changed`
+    most = min(gap, MOST_REFRACTORY + 1)
+    axes["refractory"] = tuple(float(steps) for steps in range(most))  # see `changed_all`
     axes["late"] = LATE
     if "dt" not in fixed:
         axes["dt"] = tuple(dict.fromkeys((*first["dt"], *MORE_DT)))
@@ -180,14 +193,16 @@ def implied_dts(net: Network) -> list[float]:
 
 # --- numbers ---------------------------------------------------------------------------------
 
-NUMBERS = ("r", "w_in", "v_leak", "initial_v")
+NUMBERS = ("r", "w_in", "v_leak", "initial_v", "v_min")
+GAINS = ("parameters.r", "parameters.w_in")
 ZOOMS = 5
 
 
 def number_axes(net: Network, members: Sequence[str], fixed: frozenset[str]) -> Axes:
-    """Return values of single numbers that a file may lack: gains, a leak level, an initial v.
+    """Return values of single numbers that a file may lack: gains, a leak level, states of v.
 
-    Gains are taken from 1/64 to 64 times the file's, levels from -2 to 2 thresholds.
+    Gains are taken from 1/64 to 64 times the file's, levels from -2 to 2 thresholds, a clamp of
+    v from -4 thresholds to 0.
     """
     nodes = [net.nodes[name] for name in members if name in net.nodes]
     thetas = _levels(nodes, "v_threshold")
@@ -196,11 +211,12 @@ def number_axes(net: Network, members: Sequence[str], fixed: frozenset[str]) -> 
     axes: Axes = {}
     for name in NUMBERS:
         values = _levels([node for node in nodes if hasattr(node, name)], name)
-        if name in fixed or (name != "initial_v" and len(values) != 1):
+        if name in fixed or (name not in STATES and len(values) != 1):
             continue
-        gain = name in ("r", "w_in")
-        grid = values[0] * factors if gain else np.linspace(-2, 2, 41) * theta
-        key = name if name == "initial_v" else f"parameters.{name}"
+        key = name if name in STATES else f"parameters.{name}"
+        high = 0 if name == "v_min" else 2
+        grid = np.linspace(high - 4, high, 41) * theta
+        grid = values[0] * factors if key in GAINS else grid
         axes[key] = tuple(float(value) for value in grid)
     return axes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +67,8 @@ def sayings(
         given: what the person or the file said already.
     """
     target = sum(totals(blocks, found))
-    by_hand = tuple(name for name in fixed if name != "dt")
+    by_hand = {("", name) for name in fixed if name != "dt"}
+    by_hand |= {(node, name) for node, over in given.nodes.items() for name in over}
     bases = {"": given} if given.dialect else {}
     bases |= PRESETS
     made = [
@@ -127,11 +128,11 @@ def _shortest(
     blocks: Sequence[Block],
     found: Candidate,
     target: int,
-    by_hand: Sequence[str],
+    by_hand: Set[tuple[str, str]],
     neurons: Sequence[str],
 ) -> Saying:
     """Return a setting as a preset and what differs from it, without what does not matter."""
-    settings = _all_settings(base, found.semantics, neurons)
+    settings = _all_settings(base, found.semantics, neurons, by_hand)
     dt = found.semantics.dt
 
     def candidate(texts: Sequence[str]) -> Candidate:
@@ -139,7 +140,8 @@ def _shortest(
 
     left = target
     for text in list(settings):
-        if split_setting(text)[1] in by_hand:
+        node, name, _ = split_setting(text)
+        if not by_hand.isdisjoint({("", name), (node, name)}):
             continue
         fewer = [each for each in settings if each != text]
         if _as_good(blocks, candidate(fewer), int(left * WORTH)):
@@ -165,8 +167,13 @@ def _said(base: Semantics, texts: Sequence[str]) -> Semantics:
     return replace(apply_settings(base, plain), parameters=parameters)
 
 
-def _all_settings(base: Semantics, wanted: Semantics, neurons: Sequence[str]) -> list[str]:
-    """Return every setting that turns a preset into what is wanted, single nodes' first."""
+def _all_settings(
+    base: Semantics, wanted: Semantics, neurons: Sequence[str], by_hand: Set[tuple[str, str]]
+) -> list[str]:
+    """Return every setting that turns a preset into what is wanted, single nodes' first.
+
+    What was said by hand of a node is said again, needed or not.
+    """
     nodes: list[str] = []
     whole: list[str] = []
     for name in GLOBAL:
@@ -177,8 +184,11 @@ def _all_settings(base: Semantics, wanted: Semantics, neurons: Sequence[str]) ->
         usual = _usual(list(values.values()) or [getattr(wanted, name)], getattr(base, name))
         if usual != getattr(base, name):
             whole.append(f"{name}={_text(usual)}")
+        said = {node for node, own in by_hand if own == name and node not in base.nodes}
         nodes += [
-            f"{node}.{name}={_text(value)}" for node, value in values.items() if value != usual
+            f"{node}.{name}={_text(value)}"
+            for node, value in values.items()
+            if value != usual or node in said
         ]
     parameters = [f"{name}={value:.12g}" for name, value in wanted.parameters.items()]
     return [*nodes, *parameters, *whole]

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import spikeport as sp
 from spikeport.cli.app import app
+from spikeport.compiler.errors import DataError
 from spikeport.compiler.network import Affine, Input, Network, Output
 from spikeport.compiler.semantics import Semantics
 from spikeport.data import Data
@@ -182,6 +183,31 @@ def test_a_recording_that_nothing_reproduces_is_said_to_be_so(cases, tmp_path):
     assert found["nodes"]["1"]["different"] == pytest.approx(3200 * (1 - share / 100), abs=0.5)
 
 
+def test_a_recording_without_a_spike_identifies_no_tool(cases, tmp_path):
+    folder = cases / "snntorch_ff_lif_zero"
+    spikes = dict(np.load(folder / "expected.npz"))
+    arguments = [*files(folder)[:3], "--expect", tmp_path / "r.npz", "--dialect", "auto"]
+    np.savez(tmp_path / "r.npz", **{name: spikes[name] * 0 for name in ("1", "3")})
+    result = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    assert result.stdout.startswith("nothing is told: the recording has no spike")
+    assert "found:" not in result.stdout
+    code, found = compared(*arguments)
+    assert (code, found["auto"]["silent"]) == (0, ["1", "3"])
+    np.savez(tmp_path / "r.npz", **{"1": spikes["1"]})
+    assert compared(*arguments)[1]["auto"]["silent"] == []
+
+
+def test_a_recording_that_lies_across_is_refused_with_auto_as_without(cases, tmp_path):
+    folder = cases / "snntorch_ff_lif_zero"
+    spikes = np.load(folder / "expected.npz")["1"]
+    np.savez(tmp_path / "r.npz", **{"1": np.swapaxes(spikes, -1, -2)})
+    for dialect in ("auto", "snntorch"):
+        arguments = [*files(folder)[:3], "--expect", tmp_path / "r.npz", "--dialect", dialect]
+        result = CliRunner().invoke(app, ["compare", *map(str, arguments), "--dt", "1e-4"])
+        assert isinstance(result.exception, DataError)  # exit code 2 of the program
+        assert "swap its last two axes" in result.exception.fix
+
+
 def test_what_is_said_by_hand_is_kept_and_not_searched(cases):
     folder = cases / "snntorch_ff_lif_zero"
     code, found = compared(*files(folder), "--dialect", "auto", "--set", "1.reset=subtract")
@@ -212,7 +238,9 @@ def test_a_lost_gain_is_found_as_a_number_or_taken_when_given():
     assert answer.different == 0
     gains = [float(f.partition("=")[2]) for f in answer.flags if f.startswith("r=")]
     assert gains == [pytest.approx(7.0, rel=0.05)]
-    assert any("the gain of the input" in sentence for sentence in answer.lost)
+    (sentence,) = (each for each in answer.lost if "the gain of the input" in each)
+    assert "differs from the file's" in sentence
+    assert "does not carry" not in sentence
 
 
 def spyx_spikes(net, x, dt):

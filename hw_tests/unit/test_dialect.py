@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import spikeport as sp
-from spikeport.cli.recorded import Recording, are_spikes, fitted, input_origin, transposed
 from spikeport.compiler.errors import DataError, SemanticsError
 from spikeport.compiler.measure import dialect_space as space
 from spikeport.compiler.measure.dialect import find
@@ -253,6 +252,67 @@ def test_the_roundest_number_between_two(low, high, wanted):
     assert len(f"{found:.12g}") <= len(f"{wanted:.12g}") + 1
 
 
+def test_a_refractory_period_is_shorter_than_the_least_gap_between_two_spikes():
+    net, data = chain(lif(3)), spikes_in(steps=30)
+    raster = np.zeros((2, 30, 3), int)
+    raster[0, [2, 9, 13], 1] = 1  # 4 steps at the least
+    raster[0, 14, 2] = raster[1, 0, 1] = 1  # of another neuron, and in another sample
+    block = Block(prepare(net), "lif1", ["lif1"], data.inputs, {"lif1": raster})
+    assert block.gap() == 4
+    more = space.more_axes(block.net, ["lif1"], frozenset(), Semantics(dt=DT), {"dt": (DT,)}, 4)
+    assert more["refractory"] == (0.0, 1.0, 2.0, 3.0)
+    block = Block(prepare(net), "lif1", ["lif1"], data.inputs, {"lif1": raster * 0})
+    assert block.gap() == 30
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (Semantics(dt=DT, refractory=5e-3), "refractory=0.005"),
+        (Semantics(dt=DT, v_min=-0.3), "v_min=-0.3"),
+        (Semantics(dt=2e-3), ""),
+    ],
+    ids=["refractory", "clamp", "dt"],
+)
+def test_a_state_that_no_list_holds_is_found_as_a_number_alone(said, wanted):
+    net = chain(lif(24, tau=0.008, r=8.0), lif(8, tau=0.008, r=8.0), seed=7)
+    data = spikes_in(steps=80)
+    recorded = recorded_under(net, said, data)
+    assert min(raster.sum() for raster in recorded.values()) > 20
+    found = find(net, data.inputs, recorded)
+    assert found.exact
+    assert found.saying.semantics.dt == said.dt
+    settings = dict(text.split("=") for text in found.saying.settings)
+    name, _, value = wanted.partition("=")
+    assert list(settings) == ([name] if name else [])
+    assert not name or float(settings[name]) == pytest.approx(float(value), abs=0.05)
+
+
+def test_a_start_near_a_listed_one_is_no_bent_gain():
+    rng = np.random.default_rng(11)
+    first, second = rng.normal(0.15, 0.5, (24, 15)), rng.normal(0.1, 0.5, (7, 24))
+    nodes = {"input": Input((15,)), "fc1": Affine(first, rng.normal(0, 0.05, 24))}
+    nodes |= {"lif1": lif(24, tau=0.008, r=8.0), "fc2": Linear(second)}
+    nodes |= {"lif2": lif(7, tau=0.008, r=8.0), "output": Output((7,))}
+    net = Network(nodes, tuple(itertools.pairwise(nodes)), name="chain")
+    data = Data({"input": (rng.random((1, 80, 15)) < 0.3).astype(float)}, None, "current")
+    recorded = recorded_under(net, Semantics(dt=DT, initial_v=0.4), data)
+    found = find(net, data.inputs, recorded)
+    assert found.exact
+    assert found.saying.settings == ("initial_v=0.4",)
+
+
+def test_a_lost_gain_is_found_beside_an_unknown_time_step():
+    net, data = chain(lif(12), lif(8)), spikes_in(steps=80)
+    kept = {name: replace(net.nodes[name], r=net.nodes[name].r * 1.7) for name in net.neurons}
+    true = replace(net, nodes={**net.nodes, **kept})
+    recorded = recorded_under(true, Semantics(dt=DT), data)
+    found = find(net, data.inputs, recorded)
+    assert found.exact
+    assert found.saying.semantics.dt == DT
+    assert found.saying.semantics.parameters["r"] == pytest.approx(17, rel=0.02)
+
+
 # --- the words ---------------------------------------------------------------------------------
 
 
@@ -274,6 +334,15 @@ def test_the_fewest_settings_are_said():
     assert str(found.saying) == "--dialect nir --dt 0.001 --set lif2.reset=to_value " + (
         "--set reset=subtract"
     )
+
+
+def test_what_was_said_of_a_node_is_said_again_where_it_does_harm_too():
+    net, data = chain(lif(8), lif(6)), spikes_in()
+    recorded = recorded_under(net, Semantics(dt=DT), data)
+    given = Semantics(dt=DT, nodes={"lif1": {"reset": "subtract"}})
+    found = find(net.with_semantics(given), data.inputs, recorded)
+    assert not found.exact
+    assert "lif1.reset=subtract" in found.saying.settings
 
 
 def test_semantics_in_the_file_need_no_words():
@@ -311,42 +380,3 @@ def test_a_time_step_under_which_nothing_can_be_stepped_is_refused_with_advice()
     with pytest.raises(SemanticsError, match="no setting steps 'lif1'") as caught:
         find(net.with_semantics(said), data.inputs, recorded, ("dt", "integration", "tau_unit"))
     assert "--dt" in caught.value.fix
-
-
-# --- recordings --------------------------------------------------------------------------------
-
-
-def test_a_transposed_recording_is_recognised_and_a_square_one_is_not():
-    shape = (1, 60, 8)
-    assert transposed(np.zeros((8, 60)), shape)
-    assert transposed(np.zeros((1, 8, 60)), shape)
-    assert not transposed(np.zeros((60, 8)), shape)
-    assert not transposed(np.zeros((8, 8)), (1, 8, 8))
-    assert not transposed(np.zeros((9, 60)), shape)
-
-
-@pytest.mark.parametrize(
-    "given", [(60, 8), (1, 60, 8), (60, 2, 4), (1, 60, 2, 4)], ids=lambda shape: str(len(shape))
-)
-def test_a_recording_fits_with_and_without_its_sample(given):
-    assert fitted(np.ones(given), (1, 60, 2, 4), "k", "f").shape == (1, 60, 8)
-
-
-def test_whole_numbers_from_zero_are_spikes():
-    assert are_spikes(np.array([0.0, 1.0, 3.0]))
-    assert not are_spikes(np.array([0.5]))
-    assert not are_spikes(np.array([-1]))
-    assert not are_spikes(np.array(["a"]))
-
-
-def test_an_input_that_was_made_from_a_recording_says_so_or_is_told(tmp_path):
-    raster = np.eye(3)
-    arrays = {"snntorch": raster, "spyx": 1 - raster}
-    nobody = Recording(tmp_path / "rec.npz", node="lif")
-    assert input_origin(nobody, arrays, {"published_snntorch_lif": raster}) == "snntorch"
-    assert input_origin(nobody, arrays, {"published_snntorch_lif": 1 - raster}) is None
-    assert input_origin(nobody, arrays, {"lif": raster}) is None
-    told = replace(nobody, input_from="spyx")
-    assert input_origin(told, arrays, {}) == "spyx"
-    with pytest.raises(DataError, match="has no array 'norse'"):
-        input_origin(replace(nobody, input_from="norse"), arrays, {})

@@ -61,7 +61,7 @@ def compare_auto(
         return _each_tool(graph, x, recording, (net, data, fixed), arrays, shapes)
     keys = keys_of(recording, list(shapes), arrays)
     recorded = {
-        name: fitted(_upright(arrays[key], shapes[name]), shapes[name], key, recording.path.name)
+        name: fitted(arrays[key], shapes[name], key, recording.path.name)
         for name, key in keys.items()
     }
     began = time.perf_counter()
@@ -89,8 +89,8 @@ def _command(graph: Path, x: Path, expect: Path, options: list[str], answer: Ans
     return shlex.join(["spikeport", "compare", *files, *options, *answer.flags])
 
 
-def found_dict(answer: Answer, command: str) -> dict[str, Any]:
-    """Return what the finder found as plain values."""
+def found_dict(answer: Answer, command: str | None) -> dict[str, Any]:
+    """Return what the finder found as plain values, with the command that does it again."""
     found = answer.found
     return {
         "exact": answer.exact,
@@ -100,6 +100,7 @@ def found_dict(answer: Answer, command: str) -> dict[str, Any]:
         "command": command,
         "late": found.saying.late,
         "supplied": answer.lost,
+        "silent": answer.silent,
         "ties": {name: list(values) for name, values in found.ties.items()},
         "other_tools": [" ".join(other.flags) for other in found.others],
         "tried": found.tried,
@@ -133,10 +134,11 @@ def _each_tool(
         raster = fitted(_upright(array, shape), shape, key, recording.path.name)
         answer = find_dialect(net, data, {node: raster}, fixed)
         turn = ["--map", f"{node}={key}"]
+        command = _command(graph, x, recording.path, turn, answer)  # which turns nothing
         row = node_dict(answer.parity[node])
         rows[key] = row | {
             "transposed": turned,
-            "auto": found_dict(answer, _command(graph, x, recording.path, turn, answer)),
+            "auto": found_dict(answer, None if turned else command),
         }
     judged = [origin] if origin is not None else list(rows)
     return {

@@ -84,7 +84,7 @@ def are_spikes(array: Array) -> bool:
     """Does an array hold whole numbers from 0."""
     if array.dtype.kind not in "biuf" or not array.size:
         return False
-    return bool((array == np.rint(array)).all() and array.min() >= 0)
+    return bool(((array == np.rint(array)) & (array >= 0)).all())
 
 
 def fitted(array: Array, shape: tuple[int, ...], key: str, where: str) -> Array:
@@ -96,11 +96,11 @@ def fitted(array: Array, shape: tuple[int, ...], key: str, where: str) -> Array:
         key, where: names for messages.
 
     Raises:
-        DataError: not whole numbers, or another shape.
+        DataError: not whole numbers from 0, or another shape.
     """
-    if array.dtype.kind not in "biuf" or not (array == np.rint(array)).all():
+    if array.size and not are_spikes(array):
         raise DataError(
-            f"{key!r} in {where} does not hold whole numbers ({array.dtype})",
+            f"{key!r} in {where} does not hold whole numbers from 0 ({array.dtype})",
             "spikes are compared: 0 and 1, or counts",
             "name the array of spikes with --map NODE=KEY",
         )
@@ -108,7 +108,9 @@ def fitted(array: Array, shape: tuple[int, ...], key: str, where: str) -> Array:
         raise DataError(
             f"{key!r} in {where} has the shape {array.shape}",
             f"the node gives (samples, steps, ...) = {shape}",
-            "record the same samples and steps as the input has",
+            "it lies as (neurons, steps): swap its last two axes"
+            if transposed(array, shape)
+            else "record the same samples and steps as the input has",
         )
     return array.astype(np.int64).reshape(shape[0], shape[1], -1)
 

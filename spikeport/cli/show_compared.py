@@ -14,7 +14,7 @@ def print_compared(plain: Mapping[str, Any]) -> None:
         _print_recordings(plain)
         return
     if "auto" in plain:
-        _print_found(plain["auto"])
+        _print_found(plain["auto"], plain["nodes"])
     for name, node in plain["nodes"].items():
         print(printable(f"{name}: {_verdict(node)}"))
         _print_first(node)
@@ -40,17 +40,24 @@ def _print_first(node: Mapping[str, Any]) -> None:
         )
 
 
-def _print_found(auto: Mapping[str, Any]) -> None:
+def _print_found(auto: Mapping[str, Any], nodes: Mapping[str, Any]) -> None:
     """Print the setting, what else would do, and whether it reproduces at all."""
     flags = printable(" ".join(auto["flags"]))
     share = 1 - auto["different"] / auto["cells"] if auto["cells"] else 0.0
-    if auto["exact"]:
+    if auto["exact"] and auto["silent"] == list(nodes):
+        print(
+            f"nothing is told: the recording has no spike, and identifies no tool ({flags} is "
+            f"silent too, in all {auto['cells']} cells)"
+        )
+    elif auto["exact"]:
         print(f"found: {flags} reproduces all {auto['cells']} cells")
     else:
         print(
             f"none of {counted(auto['tried'], 'setting')} reproduces the recording; the nearest, "
             f"{flags}, agrees in {share:.2%} of {auto['cells']} cells"
         )
+    if auto["silent"] and auto["silent"] != list(nodes):
+        print(printable(f"  without a spike, so hardly told: {', '.join(auto['silent'])}"))
     for sentence in auto["supplied"]:
         print(printable(f"  supplied: {sentence}"))
     for name, values in auto["ties"].items():
@@ -66,6 +73,7 @@ def _print_recordings(plain: Mapping[str, Any]) -> None:
         auto = row["auto"]
         share = 1 - row["different"] / row["cells"]
         turned = ", transposed in the file" if row["transposed"] else ""
+        turned += ", no spike: identifies no tool" if auto["silent"] else ""
         print(
             printable(
                 f"{key}: {_verdict(row)}, {share:.2%} agree, under "
