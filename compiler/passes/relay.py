@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
+from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.errors import LoweringError, counted
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.passes.wires import passing_on
 
 
 def add_relays(
@@ -86,36 +87,6 @@ def add_relays(
     )
 
 
-def relay(size: int, signal: str) -> Membrane:
-    """Return the neuron that sends in each step what it heard: v is its input, and nothing stays.
-
-    Args:
-        size: how many.
-        signal: `binary` (a spike where the input is above 0.5), `count` or `analog`.
-    """
-    zeros = np.zeros(size)
-    return Membrane(
-        has_current=False,
-        keep_u=zeros.copy(),
-        gain_u=np.ones(size),
-        keep_v=zeros.copy(),
-        gain_v=np.ones(size),
-        drive_v=zeros.copy(),
-        v_threshold=np.full(size, {"binary": 0.5, "count": 1.0, "analog": np.inf}[signal]),
-        v_reset=zeros.copy(),
-        v_initial=zeros.copy(),
-        v_min=np.full(size, -np.inf),
-        refractory_steps=np.zeros(size, np.int64),
-        reset="none" if signal == "analog" else "to_value",
-        reset_when="same_step",
-        spike="count" if signal == "count" else "binary",
-        threshold="greater_equal" if signal == "count" else "greater",
-        current_order="decay_add_v",
-        v_offset=zeros.copy(),
-        spiking=signal != "analog",
-    )
-
-
 def _check_rest(projection: Projection, d_max: int, d_min: int) -> None:
     rest = (projection.delay - 1) % d_max + 1
     if rest < d_min:
@@ -145,7 +116,7 @@ def _chain(
         wanted = _listened(beyond)
         name = _free(f"{pre}.relay{stage}", taken)
         signal = population.signal
-        relays[name] = Population("Relay", (wanted.size,), relay(wanted.size, signal), signal)
+        relays[name] = Population("Relay", (wanted.size,), passing_on(wanted.size, signal), signal)
         picked = _pick(np.searchsorted(carried, wanted), carried.size)
         links.append(Projection(f"{name}.in", source, name, picked, d_max))
         for each in beyond:

@@ -17,12 +17,12 @@ WIRES = ("Delay", "Readout", "Relay")
 
 def readout(shape: Shape, kind: str = "Readout") -> Population:
     """Return a population whose v is its input of this step, and is what it sends."""
-    return Population(kind, shape, _passing_on(math.prod(shape), spiking=False), "analog")
+    return Population(kind, shape, passing_on(math.prod(shape), "analog"), "analog")
 
 
 def relay(shape: Shape) -> Population:
     """Return a population that spikes where its input is a spike of this step (above 0.5)."""
-    return Population("Relay", shape, _passing_on(math.prod(shape), spiking=True))
+    return Population("Relay", shape, passing_on(math.prod(shape), "binary"))
 
 
 def is_identity(matrices: list[Any]) -> bool:
@@ -37,9 +37,15 @@ def is_identity(matrices: list[Any]) -> bool:
     return bool((whole != sp.identity(rows, format="csr")).nnz == 0)
 
 
-def _passing_on(size: int, spiking: bool) -> Membrane:
-    """Return v <- input, whatever the semantics say about neurons."""
+def passing_on(size: int, signal: str) -> Membrane:
+    """Return the neuron that sends in each step what it heard: v is its input, and nothing stays.
+
+    Args:
+        size: how many.
+        signal: `binary` (a spike where the input is above 0.5), `count` or `analog`.
+    """
     zeros, ones = np.zeros(size), np.ones(size)
+    threshold = {"binary": 0.5, "count": 1.0, "analog": np.inf}[signal]
     return Membrane(
         has_current=False,
         keep_u=zeros,
@@ -47,16 +53,16 @@ def _passing_on(size: int, spiking: bool) -> Membrane:
         keep_v=zeros,
         gain_v=ones,
         drive_v=zeros,
-        v_threshold=np.full(size, 0.5 if spiking else np.inf),
+        v_threshold=np.full(size, threshold),
         v_reset=zeros,
         v_initial=zeros,
         v_min=np.full(size, -np.inf),
         refractory_steps=np.zeros(size, np.int64),
-        reset="to_value" if spiking else "none",
+        reset="none" if signal == "analog" else "to_value",
         reset_when="same_step",
-        spike="binary",
-        threshold="greater",
+        spike="count" if signal == "count" else "binary",
+        threshold="greater_equal" if signal == "count" else "greater",
         current_order="decay_add_v",
         v_offset=zeros,
-        spiking=spiking,
+        spiking=signal != "analog",
     )
