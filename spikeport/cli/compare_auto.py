@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from spikeport import verbs
-from spikeport.cli.compare_file import node_dict, spiking_shapes
 from spikeport.cli.recorded import (
     Recording,
     are_spikes,
     fitted,
     input_origin,
     keys_of,
+    node_dict,
+    spiking_shapes,
     transposed,
 )
 from spikeport.compiler import semantics as contract

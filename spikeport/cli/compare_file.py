@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from spikeport import verbs
-from spikeport.cli.recorded import Recording, fitted, keys_of
+from spikeport.cli.recorded import Recording, fitted, keys_of, node_dict
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
-from spikeport.compiler.errors import DataError, counted
+from spikeport.compiler.errors import counted
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.arrays import read_arrays
-from spikeport.compiler.measure.parity import PopulationParity, difference_dict
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.data import read_data
 from spikeport.dialect import compared
@@ -72,19 +71,6 @@ def compare_file(
     }
 
 
-def node_dict(parity: PopulationParity, hint: str | None = None) -> dict[str, Any]:
-    """Return the comparison of one node as plain values."""
-    return {
-        "cells": parity.cells,
-        "different": parity.different,
-        "lag": parity.lag,
-        "spikes_expected": parity.spikes_expected,
-        "spikes_reference": parity.spikes_got,
-        "first_difference": difference_dict(parity.first_difference, "expected", "reference"),
-        "hint": hint,
-    }
-
-
 def _hint(expected: Array, got: Array) -> str | None:
     """Say at which lag the recording would agree better, if at one."""
     steps = expected.shape[1]
@@ -98,22 +84,3 @@ def _hint(expected: Array, got: Array) -> str | None:
                 f"step late; --dialect auto searches)"
             )
     return None
-
-
-def spiking_shapes(net: Any) -> dict[str, tuple[int, ...]]:
-    """Return spiking node -> its shape, of a network as it is loaded.
-
-    Raises:
-        DataError: no node spikes.
-    """
-    from spikeport.compiler.passes.infer_shapes import infer_shapes
-
-    shaped = infer_shapes(flatten_graphs(net))
-    found = {
-        name: tuple(shaped.shapes[name])
-        for name in shaped.neurons
-        if type(shaped.nodes[name]).spiking
-    }
-    if not found:
-        raise DataError(f"{net.name} has no spiking node", "spikes are compared")
-    return found

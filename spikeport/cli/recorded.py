@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.measure.parity import PopulationParity, difference_dict
+from spikeport.compiler.passes.flatten_graphs import flatten_graphs
+from spikeport.compiler.passes.infer_shapes import infer_shapes
 
 #: Name of an array of an input file that holds the recording which the input was made from.
 PUBLISHED = "published_"
@@ -154,3 +158,33 @@ def input_origin(
             if mine and np.array_equal(array, recorded):
                 return key
     return None
+
+
+def node_dict(parity: PopulationParity, hint: str | None = None) -> dict[str, Any]:
+    """Return the comparison of one node as plain values."""
+    return {
+        "cells": parity.cells,
+        "different": parity.different,
+        "lag": parity.lag,
+        "spikes_expected": parity.spikes_expected,
+        "spikes_reference": parity.spikes_got,
+        "first_difference": difference_dict(parity.first_difference, "expected", "reference"),
+        "hint": hint,
+    }
+
+
+def spiking_shapes(net: Any) -> dict[str, tuple[int, ...]]:
+    """Return spiking node -> its shape, of a network as it is loaded.
+
+    Raises:
+        DataError: no node spikes.
+    """
+    shaped = infer_shapes(flatten_graphs(net))
+    found = {
+        name: tuple(shaped.shapes[name])
+        for name in shaped.neurons
+        if type(shaped.nodes[name]).spiking
+    }
+    if not found:
+        raise DataError(f"{net.name} has no spiking node", "spikes are compared")
+    return found
