@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.fixed import WEIGHT_SHIFT
@@ -180,12 +179,6 @@ class Synapses:
         if self.mantissa.dtype != np.int32:
             raise LoweringError(f"the weights of {self.name!r} are not int32")
         freeze_fields(self)
-
-    @property
-    def synapse_count(self) -> int:
-        """Number of weights that are stored: those that are not zero."""
-        stored = self.mantissa.data if sp.issparse(self.mantissa) else self.mantissa
-        return int(np.count_nonzero(stored))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ its metadata (`spikeport.ext` = `izhikevich`). Time is in milliseconds inside th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -294,11 +294,6 @@ def _check_widths(name: str, cell: IzhikevichCell) -> None:
 
 def _rounded(value: Array, bits: int) -> Array:
     return np.asarray(np.rint(value * 2.0**bits), np.int64)
-
-
-def parameters() -> tuple[str, ...]:
-    """Return the names that a file's metadata can give."""
-    return tuple(each.name for each in fields(Izhikevich))
 
 
 STEPS[IzhikevichCell] = Steps(start, step)
