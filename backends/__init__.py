@@ -41,8 +41,8 @@ def find_chip(name: str) -> Chip:
     Raises:
         ChipError: unknown, or not a chip description.
     """
-    from spikeport.compiler.chip import read_chip
     from spikeport.compiler.errors import ChipError
+    from spikeport.compiler.load.chip import read_chip
 
     if name in chip_names():
         return read_chip(CHIPS / f"{name}.yaml")

@@ -107,12 +107,11 @@ def integers_fit_their_fields(program: Program) -> Iterator[str]:
         if not isinstance(cell, Cell):
             continue
         ranges: Mapping[str, tuple[int, int]] = {
-            "decay_u": (0, 4095),
-            "decay_v": (0, 4095 if arithmetic.state_bits == 24 else 4096),
+            "decay_u": (0, (1 << arithmetic.decay_bits) - 1),
+            "decay_v": (0, arithmetic.forgets),
             "v_threshold": (0, arithmetic.never),
-            "bias_mantissa": (-4095, 4095),
-            "bias_exponent": (0, 7),
-            "refractory_steps": (1, 64),
+            "bias_exponent": (0, 31),
+            "refractory_steps": (1, 1 << 20),
         }
         for field, (low, high) in ranges.items():
             values = getattr(cell, field)
@@ -124,14 +123,38 @@ def weights_fit_their_bits(program: Program) -> Iterator[str]:
     """Mantissas are in range and already truncated."""
     for each in program.synapses:
         values = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
-        low, high = weight_range(each.sign_mode)
+        low, high = weight_range(each.sign_mode, each.weight_bits)
         if values.size and (values.min() < low or values.max() > high):
             yield f"a weight of {each.name!r} is outside {low} to {high}"
         if each.sign_mode == "mixed" and each.weight_bits == 8 and (np.asarray(values) % 2).any():
             yield f"a mixed-sign weight of {each.name!r} is odd"
-        lowest = -7 if program.largest_message(each.pre) <= 1 else -31
-        if not lowest <= each.exponent <= 7 or not 1 <= each.delay_steps <= 62:
-            yield f"{each.name!r} has exponent {each.exponent}, delay {each.delay_steps}"
+        if each.delay_steps < 0:
+            yield f"{each.name!r} has the delay {each.delay_steps}"
+
+
+def registers_fit_the_chip(image: Image) -> Iterator[str]:
+    """Everything that is written into a register is in the range that the chip states."""
+    limits, program = image.chip.limits, image.program
+    for name in program.neurons:
+        cell = program.populations[name].cell
+        if not isinstance(cell, Cell):
+            continue
+        for field, allowed in (
+            ("bias_mantissa", limits.bias_mantissa),
+            ("bias_exponent", limits.bias_exponent),
+            ("refractory_steps", limits.refractory_steps),
+        ):
+            values = getattr(cell, field)
+            low, high = allowed.low, allowed.high
+            if values.min(initial=high) < low or values.max(initial=low) > high:
+                yield f"{field} of {name!r} is outside {low} to {high}"
+    for each in program.synapses:
+        exponents, delays = limits.weight_exponent, limits.delay_steps
+        if not exponents.low <= each.exponent <= exponents.high:
+            yield f"the exponent of {each.name!r} is {each.exponent}"
+        least = image.chip.input_delay if each.pre in program.inputs else delays.low
+        if not least <= each.delay_steps <= max(delays.high, least):
+            yield f"the delay of {each.name!r} is {each.delay_steps}"
 
 
 def placement_is_legal(image: Image) -> Iterator[str]:
@@ -154,5 +177,5 @@ RULES: Mapping[type, tuple[Rule, ...]] = {
         integers_fit_their_fields,
         weights_fit_their_bits,
     ),
-    Image: (placement_is_legal,),
+    Image: (registers_fit_the_chip, placement_is_legal),
 }

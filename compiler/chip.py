@@ -1,109 +1,71 @@
-"""The noun `Chip`: limits, widths, kinds and cost figures of a target, each with its source.
-
-A chip is a YAML file. It is read without tags, anchors or aliases, so that it can neither run
-code nor grow, and validated strictly: an unknown key is an error, a number is never text.
-"""
+"""The noun `Chip`: limits, widths, kinds and cost figures of a target, each with its source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from pydantic import model_validator
 
-from spikeport.compiler.errors import ChipError
+from spikeport.compiler.fabric import Core, Processor
+from spikeport.compiler.figure import Counts, Fact, Figure, Range, Strict
 
-LARGEST_FILE = 1 << 17  # bytes; ours are below 20 kB
-DEEPEST = 12  # the schema has five levels, and the reader's time grows with the square
 #: What a cost column can have a figure for; a misspelt kind would cost nothing in silence.
 EVENTS = (
     "soma_access", "soma_update", "spike_out", "synaptic_op", "synaptic_op_sparse", "packet",
-    "hop_east_west", "hop_north_south", "state_reset",
+    "hop_east_west", "hop_north_south", "state_reset", "dense_synaptic_op",
 )  # fmt: skip
-Basis = Literal["measured", "simulated", "fitted", "estimate", "code", "quoted", "run", "derived"]
+UNKNOWN = "not given: as wide as any network needs"
 
 
-class Strict(BaseModel):
-    """No unknown keys, no conversions, no changes, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+def _wide(low: int, high: int) -> Range:
+    return Range(low=low, high=high, source=UNKNOWN, basis="estimate")
 
 
-class Figure(Strict):
-    """A number with its unit, its source and how it was obtained."""
-
-    value: float | int
-    unit: str
-    source: str = Field(min_length=4)
-    basis: Basis
-
-
-class Range(Strict):
-    """Smallest and largest integer, with the source."""
-
-    low: int
-    high: int
-    source: str = Field(min_length=4)
-    basis: Basis
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
-        return self
-
-
-class Counts(Strict):
-    """Figures that count something: whole numbers above 0, but for those that may be 0."""
-
-    may_be_zero: ClassVar[tuple[str, ...]] = ()
-
-    @model_validator(mode="after")
-    def _whole(self) -> Counts:
-        for name, figure in self:
-            smallest = 0 if name in self.may_be_zero else 1
-            if isinstance(figure, Figure) and (figure.value < smallest or figure.value % 1):
-                raise ValueError(f"{name} is {figure.value}, not a whole number >= {smallest}")
-        return self
+def _bits(bits: int) -> Figure:
+    return Figure(value=bits, unit="bit", source=UNKNOWN, basis="estimate")
 
 
 class Topology(Counts):
-    """Tiles in a mesh, cores in a tile; core c is on tile c // cores_per_tile, y fastest."""
+    """Tiles in a mesh, cores in a tile; core c is on tile c // cores_per_tile, y fastest.
+
+    Chips of a system stand in a row along x; `chips` is how many may be linked.
+    """
 
     tiles_x: Figure
     tiles_y: Figure
     cores_per_tile: Figure
+    chips: Figure | None = None
 
 
 class Limits(Counts):
-    """What one core can hold, and what one field of it can say."""
+    """What one register can say; the quantizer and retiming read it.
 
-    may_be_zero = ("group_overhead_bits", "delay_bits")
+    Attributes:
+        weight_bits: of a weight; under `arithmetic: integer` the sign included.
+        state_bits: of u and v, sign included.
+        decay_bits: of a decay factor.
+        message_bits: of a graded message or a count of spikes, sign included; None: spikes only.
+        delay_steps: from a neuron's spike to its effect.
+        input_delay_steps: the shortest from an input; None: as between neurons.
+        weight_exponent: left shift of a projection's sum.
+        threshold_mantissa, bias_mantissa, bias_exponent: registers of a neuron.
+        refractory_steps: 1 loses no step.
+    """
 
-    compartments_per_core: Figure
-    in_axons_per_core: Figure
-    out_axons_per_core: Figure
-    synaptic_memory_bits_per_core: Figure
-    compartment_configs_per_core: Figure
-    threshold_configs_per_core: Figure
-    synaptic_memory_word_bits: Figure
-    synapses_per_group: Figure
-    group_overhead_bits: Figure
-    index_bits: tuple[int, ...]
-    delay_bits: Figure
-    delay_steps: Range
-    weight_exponent: Range
-    decay_bits: Figure
-    threshold_mantissa: Range
-    bias_mantissa: Range
-    bias_exponent: Range
-    state_bits: Figure
-    refractory_steps: Range
+    may_be_zero = ("input_delay_steps",)
+
+    weight_bits: Figure
+    state_bits: Figure = _bits(32)
+    decay_bits: Figure = _bits(12)
     message_bits: Figure | None = None
+    delay_steps: Range
+    input_delay_steps: Figure | None = None
+    weight_exponent: Range = _wide(0, 0)
+    threshold_mantissa: Range = _wide(0, (1 << 30) - 1)
+    bias_mantissa: Range = _wide(-(1 << 30), 1 << 30)
+    bias_exponent: Range = _wide(0, 0)
+    refractory_steps: Range = _wide(1, 1)
 
 
 class CostColumn(Strict):
@@ -135,11 +97,15 @@ class Chip(Strict):
         thresholds: comparisons with the threshold: `greater`, `greater_equal`.
         signals: what a population may send to another: `binary`, `count`, `graded`.
         holds_state: can a population rest for some steps without its state moving (`--slow`).
-        arithmetic: name of the emulator's datapath.
-        static_power: of one chip; stated beside the dynamic energy, never added.
-        costs: energy columns by name.
+        arithmetic: the emulator's datapath. `integer` is ours, with the widths of `limits`;
+            `axon_types` the same with weights per axon type; `float` runs the reference; `none`
+            is a description of limits alone, nothing is run.
+        topology, limits, core: how many cores, what a register says, what a core holds.
+        static_power: of one chip; stated beside the dynamic energy, never added. None: unknown.
+        costs: energy columns by name; empty where nothing is published.
         default_cost: the column that reports lead with.
-        notes: limits of this description.
+        facts: other published figures; shown, never computed with.
+        notes: what this description leaves out.
     """
 
     name: str
@@ -148,23 +114,36 @@ class Chip(Strict):
     kinds: tuple[str, ...]
     resets: tuple[str, ...]
     signals: tuple[str, ...]
-    arithmetic: Literal["lava", "nengo_loihi", "brian2_loihi", "graded"]
+    arithmetic: Literal[
+        "lava", "nengo_loihi", "brian2_loihi", "graded", "integer", "axon_types", "xylo", "float",
+        "none",
+    ]  # fmt: skip
     reset_when: tuple[str, ...] = ("same_step",)
     thresholds: tuple[str, ...] = ("greater",)
     holds_state: bool = False
     topology: Topology
     limits: Limits
-    static_power: Figure
-    costs: Mapping[str, CostColumn]
-    default_cost: str
+    core: Core
+    static_power: Figure | None = None
+    costs: Mapping[str, CostColumn] = {}
+    default_cost: str = ""
+    facts: Mapping[str, Fact] = {}
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _column_exists(self) -> Chip:
-        if self.default_cost not in self.costs:
+        if self.costs and self.default_cost not in self.costs:
             raise ValueError(
                 f"default_cost is {self.default_cost!r}, the costs are {', '.join(self.costs)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _runs_as_it_is_built(self) -> Chip:
+        if (self.arithmetic == "float") != isinstance(self.core, Processor):
+            raise ValueError("arithmetic: float is for fabric: processor, and the other way round")
+        if (self.arithmetic == "none") != (self.level == "rules"):
+            raise ValueError("level: rules means arithmetic: none, and the other way round")
         return self
 
     @property
@@ -173,85 +152,25 @@ class Chip(Strict):
         return 0 if self.limits.message_bits is None else int(self.limits.message_bits.value)
 
     @property
+    def input_delay(self) -> int:
+        """Shortest delay of what an input sends, in steps."""
+        stated = self.limits.input_delay_steps
+        return self.limits.delay_steps.low if stated is None else stated.whole
+
+    @property
     def cores(self) -> int:
-        """Number of cores."""
-        return int(
-            self.topology.tiles_x.value
-            * self.topology.tiles_y.value
-            * self.topology.cores_per_tile.value
-        )
+        """Number of cores of one chip."""
+        mesh = self.topology
+        return mesh.tiles_x.whole * mesh.tiles_y.whole * mesh.cores_per_tile.whole
+
+    @property
+    def most_chips(self) -> int:
+        """How many chips can be linked."""
+        return 1 if self.topology.chips is None else self.topology.chips.whole
 
     def tile(self, core: int) -> tuple[int, int]:
-        """Return (x, y) of the tile that holds a core."""
-        tile = core // int(self.topology.cores_per_tile.value)
-        rows = int(self.topology.tiles_y.value)
-        return tile // rows, tile % rows
-
-
-def read_chip(path: Path) -> Chip:
-    """Read and check a chip description.
-
-    Raises:
-        ChipError: not a file, too large, tags or aliases in it, or not our schema.
-    """
-    if path.exists() and not path.is_file():
-        raise ChipError(f"cannot read the chip {path.name}", "it is not a file", "check the path")
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ChipError(
-            f"cannot read the chip {path.name}", error.strerror or "", "check the path"
-        ) from None
-    if len(raw) > LARGEST_FILE:
-        raise ChipError(
-            f"{path.name} is too large for a chip description",
-            f"more than {LARGEST_FILE} bytes",
-            "start from a copy of loihi1.yaml",
-        )
-    try:
-        text = raw.decode("utf8")
-        content = _plain_yaml(text)
-        return Chip.model_validate(_tuples(content))
-    except UnicodeDecodeError:
-        why = "it is not UTF-8 text"
-    except (YAMLError, ValueError, RecursionError) as error:
-        why = _reason(error)
-    raise ChipError(
-        f"{path.name} is not a chip description", why, "compare it with loihi1.yaml"
-    ) from None
-
-
-def _plain_yaml(text: str) -> Any:
-    depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"it is nested more than {DEEPEST} deep")
-        tag = getattr(event, "tag", None)
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            raise ValueError("YAML anchors and aliases are not allowed: write the value out")
-        if tag is not None and str(tag):
-            raise ValueError(f"the YAML tag {tag} is not allowed: plain values only")
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def _tuples(value: Any) -> Any:
-    """Lists become tuples: strict validation does not convert."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        return f"{where or 'the file'}: {first['msg']}{more}"[:300]
-    if isinstance(error, YAMLError):
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f"line {mark.line + 1}: "
-        return f"YAML: {where}{' '.join(problem.split())}".replace("<", "").replace(">", "")[:200]
-    return str(error)[:300] or type(error).__name__
+        """Return (x, y) of the tile that holds a core; x runs on over the chips."""
+        chip, on_chip = divmod(core, self.cores)
+        tile = on_chip // self.topology.cores_per_tile.whole
+        rows = self.topology.tiles_y.whole
+        return chip * self.topology.tiles_x.whole + tile // rows, tile % rows

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 def printable(text: object) -> str:
@@ -57,10 +59,37 @@ class ChipError(SpikeportError):
     """A chip description is wrong or unknown."""
 
 
-class FitError(SpikeportError):
-    """A network breaks limits of the chip; `violations` holds all of them, one text each."""
+@dataclass(frozen=True)
+class Violation:
+    """One broken limit of a chip.
 
-    def __init__(self, what: str, violations: tuple[str, ...], fix: str = "") -> None:
+    Attributes:
+        object: what breaks it, such as a population or a neuron of it.
+        what: the resource, in words that follow a number.
+        figure, limit: how much is needed, and how much there is.
+        fix: what to do; doing it makes the limit hold.
+    """
+
+    object: str
+    what: str
+    figure: int
+    limit: int
+    fix: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.object} needs {self.figure} {self.what}, the limit is {self.limit}: {self.fix}"
+        )
+
+
+class FitError(SpikeportError):
+    """A network breaks limits of the chip; `violations` holds all of them.
+
+    A violation is a `Violation`, or a sentence where there is no figure to give.
+    """
+
+    def __init__(self, what: str, violations: Sequence[Violation | str], fix: str = "") -> None:
+        self.found = tuple(violations)
         self.violations = tuple(printable(violation) for violation in violations)
         super().__init__(what, "; ".join(self.violations), fix)
 

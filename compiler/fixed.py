@@ -18,18 +18,19 @@ WEIGHT_SHIFT = 6  # synaptic input and thresholds are aligned 6 bits up
 SYNAPSE_LIMIT = (1 << 21) - (1 << 6)  # brian2_loihi: largest effective weight
 
 
-def decay(state: Array, keep: Array | int) -> Array:
-    """Return sign(state) * ((|state| * keep) >> 12): the loss is rounded toward zero.
+def decay(state: Array, keep: Array | int, bits: int = DECAY_BITS) -> Array:
+    """Return sign(state) * ((|state| * keep) >> bits): the loss is rounded toward zero.
 
     Args:
         state: any shape, |state| < 2**31.
-        keep: 4096 minus the decay field, 0 .. 4096.
+        keep: 2**bits minus the decay field, 0 .. 2**bits.
+        bits: width of the field, up to 32.
 
     >>> decay(np.array([-5, 5]), 2048).tolist()
     [-2, 2]
     """
     product = np.abs(state) * np.asarray(keep, np.int64)
-    return np.asarray(np.sign(state) * (product >> DECAY_BITS), np.int64)
+    return np.asarray(np.sign(state) * (product >> bits), np.int64)
 
 
 def wrap_int32(value: Array) -> Array:
@@ -149,8 +150,10 @@ def effective_weights(mantissa: Array, exponent: int, rounding: str) -> Array:
     return saturate(shifted << WEIGHT_SHIFT, SYNAPSE_LIMIT)
 
 
-def weight_range(sign_mode: str) -> tuple[int, int]:
-    """Return the smallest and largest mantissa that Lava lets in before truncation."""
+def weight_range(sign_mode: str, bits: int = 8) -> tuple[int, int]:
+    """Return the smallest and largest mantissa: Lava's before truncation, or of signed bits."""
+    if sign_mode == "signed":
+        return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     return {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}[sign_mode]
 
 

@@ -15,8 +15,6 @@ import numpy as np
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import HostTarget, Program
 
-REGISTER = 4095  # largest bias mantissa (nengo-loihi, BIAS_MAN_MAX)
-
 
 def host_biases(
     program: Program, inputs: Mapping[str, Array], steps: int, first: int = 0
@@ -51,6 +49,6 @@ def _drive(target: HostTarget, x: Array, steps: int, first: int, static: bool) -
         current = target.keep * current + np.asarray((target.matrix @ row.T).T) + target.offset
         wanted[:, t] = current
     mantissa = np.rint(wanted[:, first:] * target.gain / (1 << target.exponent))
-    mantissa = np.clip(mantissa, -REGISTER, REGISTER)
+    mantissa = np.clip(mantissa, -target.register, target.register)
     result: Any = mantissa.astype(np.int64) << target.exponent
     return np.asarray(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spikeport.compiler.chip import Chip
@@ -35,19 +35,28 @@ class CoreUse:
     """What one core holds, against its limits.
 
     Attributes:
-        core, tile_x, tile_y: where it is.
-        compartments, in_axons, out_axons, synapses: counts.
-        synaptic_memory_bits: by the chip's formula.
+        core: number; chips follow each other.
+        chip: number of the chip.
+        tile_x, tile_y: where the core is; x runs on over the chips.
+        synapses: how many it holds.
+        held: resource -> (how much is used, how much there is; None where it is not published).
     """
 
     core: int
+    chip: int
     tile_x: int
     tile_y: int
-    compartments: int
-    in_axons: int
-    out_axons: int
     synapses: int
-    synaptic_memory_bits: int
+    held: Mapping[str, tuple[int, int | None]]
+
+    @property
+    def load(self) -> float:
+        """Largest share of any limit, 0 .. 1."""
+        return max((used / most for used, most in self.held.values() if most), default=0.0)
+
+    def used(self, resource: str) -> int:
+        """Return how much of a resource is used, 0 where the core has no such thing."""
+        return self.held.get(resource, (0, None))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +82,11 @@ class Route:
     def __post_init__(self) -> None:
         freeze_fields(self)
 
+    def on(self, where: Array) -> Route:
+        """Return the route with core i moved to core `where[i]`."""
+        source = self.source_core if self.source_core < 0 else int(where[self.source_core])
+        return replace(self, source_core=source, target_core=int(where[self.target_core]))
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -83,7 +97,9 @@ class Image:
         chip: where.
         slices: population parts, by core.
         routes: every (sender core, receiver core, population) with its axons.
-        cores: use of each core.
+        cores: use of each core that is used, by number.
+        chips: how many chips there are.
+        plan: what only this chip's fabric has, a value of its own file in `place/`.
     """
 
     program: Program
@@ -91,17 +107,20 @@ class Image:
     slices: tuple[Slice, ...]
     routes: tuple[Route, ...]
     cores: tuple[CoreUse, ...]
+    chips: int = 1
+    plan: Any = None
 
     @property
     def resources(self) -> Mapping[str, Any]:
-        """Totals over all cores."""
-        bits = [core.synaptic_memory_bits for core in self.cores]
+        """Totals over all cores, by resource, and the fullest core's share of its limits."""
+        names = dict.fromkeys(name for core in self.cores for name in core.held)
+        bits = [core.used("synaptic_memory_bits") for core in self.cores]
+        fullest = {"synaptic_memory_bits_fullest_core": max(bits)} if any(bits) else {}
         return {
             "cores": len(self.cores),
-            "compartments": sum(core.compartments for core in self.cores),
+            "chips": self.chips,
             "synapses": sum(core.synapses for core in self.cores),
-            "synaptic_memory_bits": sum(bits),
-            "synaptic_memory_bits_fullest_core": max(bits, default=0),
-            "in_axons": sum(core.in_axons for core in self.cores),
-            "out_axons": sum(core.out_axons for core in self.cores),
+            **{name: sum(core.used(name) for core in self.cores) for name in names},
+            **fullest,
+            "fullest_core": max((core.load for core in self.cores), default=0.0),
         }

@@ -22,7 +22,7 @@ from spikeport.compiler.passes.normalise import (
 )
 from spikeport.compiler.passes.retime import retime
 from spikeport.compiler.place.place import place
-from spikeport.compiler.quantize.loihi import quantize
+from spikeport.compiler.quantize.quantize import quantize
 from spikeport.compiler.quantize.scale import Peaks
 
 DEFAULT_PASSES = (
@@ -73,12 +73,18 @@ def for_chip(
         clocked = check(step(clocked), after=step.__name__)
     delays = chip.limits.delay_steps
     signal = "count" if "count" in chip.signals else "binary"  # what inputs may send
-    retimed = retime(clocked, delays.low, delays.high, host, allow_skew, slow, signal)
+    retimed = retime(
+        clocked, delays.low, delays.high, host, allow_skew, slow, signal, chip.input_delay
+    )
     return check(retimed, after="retime")
 
 
 def lower(
-    retimed: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+    retimed: Clocked,
+    chip: Chip,
+    peaks: Mapping[str, Peaks],
+    host: Mapping[str, bool],
+    chips: int = 1,
 ) -> Image:
     """Return a retimed network as integers on cores.
 
@@ -87,9 +93,10 @@ def lower(
         chip: target.
         peaks: largest |u| and |v| seen per population in calibration.
         host: real-valued inputs -> is the value static over a sample.
+        chips: how many chips there are.
     """
     program = check(quantize(retimed, chip, peaks, host), after="quantize")
-    return check(place(program, chip), after="place")
+    return check(place(program, chip, chips), after="place")
 
 
 def compile_network(
@@ -99,7 +106,8 @@ def compile_network(
     host: Mapping[str, bool] | None = None,
     allow_skew: bool = False,
     slow: int = 1,
+    chips: int = 1,
 ) -> Image:
     """Return a network, with complete semantics, as integers on cores; see `lower`."""
     retimed = for_chip(to_clocked(net), chip, frozenset(host or ()), allow_skew, slow)
-    return lower(retimed, chip, peaks or {}, host or {})
+    return lower(retimed, chip, peaks or {}, host or {}, chips)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from spikeport.compiler.errors import LoweringError
-from spikeport.compiler.fixed import WEIGHT_SHIFT
+from spikeport.compiler.fixed import DECAY_BITS, WEIGHT_SHIFT
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution, Shape, freeze_fields
 
@@ -26,13 +27,17 @@ class Arithmetic:
         overflow: of u: `lava`, `twos_complement`, `saturate` or `unlimited`.
         weight_truncation: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi).
         weight_exp_at: `sum` (Lava shifts the sum) or `synapse` (each weight).
-        state_bits: width of u and v, sign included; 24, or 32, where both saturate.
+        state_bits: width of u and v, sign included; 24, or another, where both saturate.
+        weight_shift: synaptic input and thresholds are aligned so many bits up.
+        decay_bits: a state keeps (2**decay_bits - field) / 2**decay_bits of itself.
     """
 
     overflow: str = "lava"
     weight_truncation: str = "floor"
     weight_exp_at: str = "sum"
     state_bits: int = 24
+    weight_shift: int = WEIGHT_SHIFT
+    decay_bits: int = DECAY_BITS
 
     @property
     def largest_state(self) -> int:
@@ -40,9 +45,14 @@ class Arithmetic:
         return (1 << (self.state_bits - 1)) - 1
 
     @property
+    def forgets(self) -> int:
+        """Largest field of v's decay; Loihi's 4095 keeps 1/4096 at most."""
+        return (1 << self.decay_bits) - (self.overflow != "saturate")
+
+    @property
     def never(self) -> int:
         """Threshold mantissa that no v is above."""
-        return 1 << (self.state_bits - 1 - WEIGHT_SHIFT)
+        return 1 << (self.state_bits - 1 - self.weight_shift)
 
 
 LAVA = Arithmetic()
@@ -159,8 +169,9 @@ class Synapses:
         pre, post: population names.
         mantissa: (post size, pre size) int32, dense array or CSR array, already truncated.
         exponent: the sum over a step is shifted by it, -7 .. 7 (less behind graded messages).
-        sign_mode: `mixed`, `excitatory` or `inhibitory`.
-        weight_bits: 1 .. 8.
+        sign_mode: `mixed`, `excitatory` or `inhibitory` (Loihi's formats of 8 bits), or `signed`:
+            integers of `weight_bits` with their sign.
+        weight_bits: of a weight.
         delay_steps: a spike of step t acts in step t + delay_steps; 1 .. 62.
         conv: geometry with an integer kernel, where the matrix is a plain convolution.
     """
@@ -179,6 +190,20 @@ class Synapses:
         if self.mantissa.dtype != np.int32:
             raise LoweringError(f"the weights of {self.name!r} are not int32")
         freeze_fields(self)
+
+    @property
+    def count(self) -> int:
+        """How many weights are not zero: those that take memory."""
+        stored = self.mantissa.data if sp.issparse(self.mantissa) else self.mantissa
+        return int(np.count_nonzero(stored))
+
+    @property
+    def rows(self) -> sp.csr_matrix:
+        """The weights that are not zero, as a CSR matrix of its own, (post, pre)."""
+        rows = sp.csr_matrix(self.mantissa, copy=True)
+        rows.eliminate_zeros()
+        rows.sort_indices()
+        return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +232,7 @@ class HostTarget:
         keep: (post size,), share of the filtered current kept per step; 0 without a filter.
         exponent: bias exponent, 0 .. 7; the mantissa is round(drive * gain / 2**exponent).
         lag: steps by which the drive is sent later.
+        register: largest bias mantissa.
     """
 
     matrix: Any
@@ -215,6 +241,7 @@ class HostTarget:
     keep: Array
     exponent: int
     lag: int
+    register: int
 
     def __post_init__(self) -> None:
         freeze_fields(self)

@@ -74,10 +74,10 @@ def _image(image: Image) -> Iterator[str]:
             for part in image.slices
             if part.core == use.core
         )
+        resources = ", ".join(f"{name} {used}" for name, (used, _) in use.held.items())
         yield (
             f"  tile ({use.tile_x},{use.tile_y}) core {use.core}: {held}; synapses "
-            f"{use.synapses}, {use.synaptic_memory_bits} bit, axons in {use.in_axons}, "
-            f"out {use.out_axons}"
+            f"{use.synapses}, {resources}"
         )
 
 

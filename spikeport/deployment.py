@@ -20,7 +20,7 @@ from spikeport.compiler.measure.decode import check_decoder, needs_v
 from spikeport.compiler.measure.energy import column_of, cost
 from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import for_chip, lower, to_clocked
-from spikeport.compiler.quantize.loihi import check_kinds
+from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data
 from spikeport.files import check_report_folder

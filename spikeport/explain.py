@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Clocked, Membrane
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.measure.parity import Parity
 from spikeport.compiler.pipeline import for_chip
-from spikeport.compiler.program import Cell, Program
+from spikeport.compiler.program import Arithmetic, Cell, Program
 from spikeport.data import Data
 from spikeport.models.neurons import membrane
 
@@ -32,12 +31,15 @@ def explain(clocked: Clocked, image: Image, data: Data, parity: Parity) -> dict[
     Returns:
         {"causes", "v_reference", "v_chip", "v_threshold", "text"}: v before a reset, in the
         network's own units, on the reference and with every rounding in; None without a
-        difference, for neurons that are not of the integrate-and-fire family, and under --slow.
+        difference, under --slow, and for neurons that are not of the integrate-and-fire family,
+        in the network or on the chip.
     """
     first = parity.first_difference
     if image.program.slow > 1:
         return None
     if first is None or not isinstance(clocked.populations[first.population].membrane, Membrane):
+        return None
+    if not isinstance(image.program.populations[first.population].cell, Cell):
         return None
     from spikeport.backends import reference
 
@@ -96,6 +98,7 @@ class _Story:
 
     Attributes:
         cell: its parameters as trained; `integer` those on the chip, of its whole population.
+        arithmetic: of the chip.
         neuron: its number; `scale` from v in floats to v in integers.
         start: first step in which it moves.
         exact, rounded: what arrives, with weights as trained and as on the chip.
@@ -103,6 +106,7 @@ class _Story:
 
     cell: Membrane
     integer: Cell
+    arithmetic: Arithmetic
     neuron: int
     scale: float
     start: int
@@ -127,12 +131,15 @@ def _story(
         if synapses is None:  # written by the host: rounded only in its last bit
             rounded.append(exact[-1])
             continue
-        full = _row(synapses.mantissa, neuron) * 2.0 ** (synapses.exponent + fixed.WEIGHT_SHIFT)
+        full = _row(synapses.mantissa, neuron) * 2.0 ** (
+            synapses.exponent + program.arithmetic.weight_shift
+        )
         rounded.append((full * _unit(program, projection.pre) / scale / gain, *came))
     if lowered.cell is None:
         raise TypeError(f"{name!r} has no state on the chip")
     start = population.start_step
-    return _Story(cell, lowered.cell, neuron, scale, start, tuple(exact), tuple(rounded))
+    ways = (tuple(exact), tuple(rounded))
+    return _Story(cell, lowered.cell, program.arithmetic, neuron, scale, start, *ways)
 
 
 def _unit(program: Program, pre: str) -> float:
@@ -157,15 +164,18 @@ def _run(story: _Story, cell: Membrane, incoming: Incoming, step: int) -> tuple[
 
 def _with_decays(story: _Story, cell: Membrane) -> Membrane:
     """Return the parameters with the chip's decays."""
-    keep_u = np.array([(4095 - int(story.integer.decay_u[story.neuron])) / 4096])
-    keep_v = np.array([(4096 - int(story.integer.decay_v[story.neuron])) / 4096])
+    unity = 1 << story.arithmetic.decay_bits
+    keep_u = np.array([(unity - 1 - int(story.integer.decay_u[story.neuron])) / unity])
+    keep_v = np.array([(unity - int(story.integer.decay_v[story.neuron])) / unity])
     return replace(cell, keep_v=keep_v, keep_u=keep_u if cell.has_current else cell.keep_u)
 
 
 def _with_threshold(story: _Story, cell: Membrane) -> Membrane:
     """Return the parameters with the chip's threshold."""
     mantissa = float(story.integer.v_threshold[story.neuron])
-    return replace(cell, v_threshold=np.array([mantissa * (1 << fixed.WEIGHT_SHIFT) / story.scale]))
+    return replace(
+        cell, v_threshold=np.array([mantissa * (1 << story.arithmetic.weight_shift) / story.scale])
+    )
 
 
 def _only(cell: Membrane, neuron: int) -> Membrane:

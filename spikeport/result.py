@@ -9,6 +9,8 @@ from typing import Any
 from spikeport import __version__, backends
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.fabric import figures_of
+from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import Image
 from spikeport.compiler.measure.decode import accuracy
 from spikeport.compiler.measure.energy import Cost, count_events, neurobench
@@ -101,8 +103,8 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "resources": dict(image.resources),
         "limits": _limits(chip),
         "mesh": {
-            name: int(getattr(chip.topology, name).value)
-            for name in type(chip.topology).model_fields
+            name: getattr(chip.topology, name).whole
+            for name in ("tiles_x", "tiles_y", "cores_per_tile")
         },
         "cores": _cores(image, runs.emulator, deployment.in_one, chosen),
         "energy": energy_plain(deployment.costs, chosen, static_of(chip)),
@@ -201,9 +203,10 @@ def _notes(deployment: Deployment) -> list[str]:
 
 
 def _limits(chip: Chip) -> dict[str, int]:
-    per_core = ("compartments", "in_axons", "out_axons", "synaptic_memory_bits")
-    limits = {f"{name}_per_core": getattr(chip.limits, f"{name}_per_core") for name in per_core}
-    return {"cores": chip.cores} | {name: int(figure.value) for name, figure in limits.items()}
+    figures = {name: each for name, each in figures_of(chip.core) if isinstance(each, Figure)}
+    return {"cores": chip.cores} | {
+        f"{name}_per_core": each.whole for name, each in figures.items()
+    }
 
 
 def _cores(image: Image, run: Traces, pieces: int, chosen: Cost) -> list[dict[str, Any]]:
@@ -214,7 +217,13 @@ def _cores(image: Image, run: Traces, pieces: int, chosen: Cost) -> list[dict[st
             events[core][kind] = events[core].get(kind, 0.0) + count / pieces
     return [
         {
-            **vars(use),
+            "core": use.core,
+            "chip": use.chip,
+            "tile_x": use.tile_x,
+            "tile_y": use.tile_y,
+            "synapses": use.synapses,
+            **{name: used for name, (used, _) in use.held.items()},
+            "load": use.load,
             "populations": {
                 part.population: int(part.neurons.size)
                 for part in image.slices
@@ -230,6 +239,8 @@ def _cores(image: Image, run: Traces, pieces: int, chosen: Cost) -> list[dict[st
 def static_of(chip: Chip) -> str:
     """Say what the dynamic figures leave out."""
     static = chip.static_power
+    if static is None:
+        return "Dynamic energy only; static power is not known."
     return (
         f"Dynamic energy only. Static power is not added: {static.value:g} {static.unit} per chip "
         f"({static.source}) times the run time, which is not modelled here."

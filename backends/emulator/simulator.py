@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import spikeport.models.neurons  # noqa: F401 - registers the steps
+from spikeport.backends.emulator.one_by_one import OneByOne
 from spikeport.compiler import fixed
 from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
@@ -68,10 +69,8 @@ def run(
     probes = {key: np.zeros((samples, steps, _size(program, key)), width) for key in probe}
     registers = {name: _register(program, name) for name in program.neurons}
     host = host_biases(program, inputs, steps, first) if program.host else {}
-    incoming = {
-        name: [(each, _runnable(each, program)) for each in program.into(name)]
-        for name in program.neurons
-    }
+    by_event = program.arithmetic.weight_exp_at == "event"
+    incoming = {name: _incoming(program, name, by_event) for name in program.neurons}
     active = {
         name: np.zeros((samples, program.populations[name].size), np.int64)
         for name in program.neurons
@@ -85,12 +84,11 @@ def run(
             since = first + t - (0 if cell is None else cell.start_step)
             if cell is None or since < 0 or since % program.slow:
                 continue
-            received = np.zeros(active[name].shape, np.int64)
-            for synapses, apply in incoming[name]:
-                received += apply(_sent(rasters, history, synapses, t))
-            received = _as_received(received, program.arithmetic)
-            bias = registers[name] if name not in host else registers[name] + host[name][:, t]
             local = variables[name]
+            arriving, add = incoming[name]
+            sent = [_sent(rasters, history, each, t) for each in arriving]
+            received = _as_received(add(local["u"], sent), program.arithmetic)
+            bias = registers[name] if name not in host else registers[name] + host[name][:, t]
             busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
             active[name] += busy
             rasters[name][:, t], left = STEPS[type(cell)].step(
@@ -207,6 +205,25 @@ def _start(
     return variables, history, 0
 
 
+def _incoming(
+    program: Program, name: str, by_event: bool
+) -> tuple[list[Synapses], Callable[[Array, Sequence[Array]], Array]]:
+    """Return what ends in a population, and how it adds up: (u before, what is sent) -> change."""
+    if by_event:
+        adder = OneByOne(program, name, _runnable)
+        return adder.synapses, adder
+    synapses = program.into(name)
+    applied = [_runnable(each, program) for each in synapses]
+
+    def add(before: Array, sent: Sequence[Array]) -> Array:
+        received = np.zeros(before.shape, np.int64)
+        for apply, spikes in zip(applied, sent, strict=True):
+            received += apply(spikes)
+        return received
+
+    return synapses, add
+
+
 def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
     """Return the exact function from what was sent (samples, pre) to sums (samples, post), int64.
 
@@ -239,7 +256,7 @@ def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
 
 def _as_received(total: Array, arithmetic: Arithmetic) -> Array:
     """Return what a population receives in all; graded messages arrive in 32 bits, as Lava's do."""
-    return total if arithmetic.state_bits == 24 else fixed.wrap_int32(total)
+    return fixed.wrap_int32(total) if arithmetic.overflow == "saturate" else total
 
 
 def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:

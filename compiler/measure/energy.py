@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler.chip import Chip, CostColumn, Figure
+from spikeport.compiler.chip import Chip, CostColumn
 from spikeport.compiler.errors import ChipError
+from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import Image, Route
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Program
@@ -106,6 +107,12 @@ def column_of(chip: Chip, name: str | None) -> str:
         ChipError: the chip has no such column.
     """
     name = name or chip.default_cost
+    if not chip.costs:
+        raise ChipError(
+            f"what a run costs on {chip.name} is not known",
+            "no energy per event has been published for it",
+            "choose another chip for energy: --chip loihi1",
+        )
     if name not in chip.costs:
         raise ChipError(
             f"{chip.name} has no cost column {name!r}",
@@ -234,7 +241,7 @@ def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:
     cells = [p for p in program.neurons if program.populations[p].kind != "constant"]
     spikes = sum(float(traces.counters[p]["spikes"].mean(axis=0).sum()) for p in cells)
     slots = sum(program.populations[p].size * _chances(program, traces, p) for p in cells)
-    bits = sum(use.synaptic_memory_bits for use in image.cores)
+    bits = sum(use.used("synaptic_memory_bits") for use in image.cores)
     return {
         "Footprint": bits // 8,
         "ConnectionSparsity": 1.0 - synapses / possible if possible else 0.0,

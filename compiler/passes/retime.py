@@ -42,6 +42,7 @@ def retime(
     allow_skew: bool = False,
     slow: int = 1,
     input_signal: str = "binary",
+    input_delay: int | None = None,
 ) -> Clocked:
     """Return the network with chip delays and lags; its rasters are the reference's, later.
 
@@ -53,6 +54,7 @@ def retime(
         slow: chip steps per step of the network. Every population moves in one of so many steps
             and holds its state between them, so a loop has so many times the steps for its hops.
         input_signal: what relays of an input repeat, see `add_relays`.
+        input_delay: shortest delay of what an input sends; None: `d_min`.
 
     Raises:
         LoweringError: a loop is shorter in reference steps than it is in hops.
@@ -63,7 +65,8 @@ def retime(
         notes.append(f"{slow} chip steps per step of the network (--slow {slow}): exact, as late")
     # What is too long in the network itself gets relays: lags would make every sample longer.
     relayed = {each for each in clocked.projections if each.delay > d_max}
-    lags, stuck = _lags(clocked, d_min, d_max, host, relayed)
+    nearest = d_min if input_delay is None else input_delay
+    lags, stuck = _lags(clocked, d_min, d_max, host, relayed, nearest)
     while stuck is not None:
         spans = {each.projection for each in stuck if each.longest}
         if spans:  # no lag makes it short enough: relays will carry it
@@ -71,7 +74,7 @@ def retime(
         else:
             clocked, note = _skew(clocked, [each.projection for each in stuck], d_min, allow_skew)
             notes.append(note)
-        lags, stuck = _lags(clocked, d_min, d_max, host, relayed)
+        lags, stuck = _lags(clocked, d_min, d_max, host, relayed, nearest)
     projections = tuple(
         replace(p, delay=p.delay + lags[p.post] - lags[p.pre]) for p in clocked.projections
     )
@@ -109,14 +112,20 @@ def _slowed(clocked: Clocked, slow: int, d_max: int, host: Set[str]) -> tuple[Cl
 
 
 def _lags(
-    clocked: Clocked, d_min: int, d_max: int, host: Set[str], relayed: Set[Projection]
+    clocked: Clocked,
+    d_min: int,
+    d_max: int,
+    host: Set[str],
+    relayed: Set[Projection],
+    nearest: int,
 ) -> tuple[dict[str, int], list[Constraint] | None]:
     """Return (lags, None), or (lags so far, the loop that keeps growing)."""
     fixed = {name for name, pop in clocked.populations.items() if pop.membrane is None}
     constraints: list[Constraint] = []
     written = {(p.post, p.delay) for p in clocked.projections if p.pre in host}
     for each in clocked.projections:
-        least = 0 if by_host(clocked, each, host, written) else d_min
+        least = nearest if clocked.populations[each.pre].kind == "input" else d_min
+        least = 0 if by_host(clocked, each, host, written) else least
         constraints.append(Constraint(each.pre, each.post, least - each.delay, each))
         if each.pre not in fixed and each not in relayed:
             constraints.append(Constraint(each.post, each.pre, each.delay - d_max, each, True))

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.errors import FitError
+from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 
@@ -28,15 +29,16 @@ def verify(image: Image) -> Image:
 
 
 def _neurons_once(image: Image) -> list[str]:
+    cores = {use.core for use in image.cores}
     wrong = [
         f"core {part.core} holds {part.population!r} and does not exist"
         for part in image.slices
-        if not 0 <= part.core < len(image.cores)
+        if part.core not in cores
     ]
     wrong += [
         f"{route.pre!r} sends to core {route.target_core}, which does not exist"
         for route in image.routes
-        if not 0 <= route.target_core < len(image.cores)
+        if route.target_core not in cores
     ]
     for name in image.program.neurons:
         held = [part.neurons for part in image.slices if part.population == name]
@@ -58,7 +60,7 @@ def _cores_of(image: Image) -> dict[str, Array]:
 def _synapses_once(image: Image) -> list[str]:
     """Compare, per sender and core, the synapses of the Program with those behind the axons."""
     cores = _cores_of(image)
-    extents = {name: (home.size, len(image.cores)) for name, home in cores.items()}
+    extents = {name: (home.size, image.chip.cores * image.chips) for name, home in cores.items()}
     wanted = {name: sp.csr_matrix(extent, dtype=np.int64) for name, extent in extents.items()}
     routed = dict(wanted)
     for each in image.program.synapses:
@@ -83,22 +85,24 @@ def _synapses_once(image: Image) -> list[str]:
 
 
 def _limits(image: Image) -> list[str]:
-    limits = image.chip.limits
-    wrong = []
+    limits = image.chip.core
+    wrong: list[str] = []
+    if not isinstance(limits, Lists):
+        return wrong
     for use in image.cores:
         configs, thresholds = _configs(image, use.core)
         for figure, limit, what in (
-            (_compartments(image, use.core), limits.compartments_per_core, "compartments"),
-            (_in_axons(image, use.core), limits.in_axons_per_core, "in-axons"),
-            (_out_axons(image, use.core), limits.out_axons_per_core, "out-axons"),
-            (use.synaptic_memory_bits, limits.synaptic_memory_bits_per_core, "memory bits"),
-            (configs, limits.compartment_configs_per_core, "compartment configurations"),
-            (thresholds, limits.threshold_configs_per_core, "threshold configurations"),
+            (_compartments(image, use.core), limits.compartments, "compartments"),
+            (_in_axons(image, use.core), limits.in_axons, "in-axons"),
+            (_out_axons(image, use.core), limits.out_axons, "out-axons"),
+            (use.used("synaptic_memory_bits"), limits.synaptic_memory_bits, "memory bits"),
+            (configs, limits.compartment_configs, "compartment configurations"),
+            (thresholds, limits.threshold_configs, "threshold configurations"),
         ):
-            if figure > limit.value:
+            if limit is not None and figure > limit.value:
                 wrong.append(f"core {use.core} holds {figure} {what}, the limit is {limit.value}")
-    if len(image.cores) > image.chip.cores:
-        wrong.append(f"{len(image.cores)} cores are used, the chip has {image.chip.cores}")
+    there = image.chip.cores * image.chips
+    wrong += [f"core {use.core} does not exist" for use in image.cores if use.core >= there]
     return wrong
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane, Population
 from spikeport.compiler.errors import LoweringError
@@ -37,15 +36,15 @@ def integer_cell(
         message_shift: of an analog population that sends messages.
     """
     cell = pop.cell
-    full = scale * (1 << fixed.WEIGHT_SHIFT)
-    field = quantize_decay(1.0 - cell.keep_v, name, "v", chip)
-    forgets = 4095 if arithmetic.state_bits == 24 else 4096  # 4095: all but 1/4096 at most
-    decay_v = np.minimum(field, forgets).astype(np.int32)
-    losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v))
-    decay_u = np.full(pop.size, 4095, np.int32)
+    full = scale * (1 << arithmetic.weight_shift)
+    bits = arithmetic.decay_bits
+    field = quantize_decay(1.0 - cell.keep_v, name, "v", bits)
+    decay_v = np.minimum(field, arithmetic.forgets).astype(np.int32)
+    losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v, bits))
+    decay_u = np.full(pop.size, (1 << bits) - 1, np.int32)
     if cell.has_current:
-        field = quantize_decay(1.0 - cell.keep_u, name, "u", chip)
-        losses.append(_decay_loss(name, "decay_u", field, cell.keep_u))
+        field = quantize_decay(1.0 - cell.keep_u, name, "u", bits)
+        losses.append(_decay_loss(name, "decay_u", field, cell.keep_u, bits))
         decay_u = field - 1  # the chip adds 1
     mantissa, exponent = _bias(cell.drive_v * full, chip)
     if cell.drive_v.any():
@@ -94,13 +93,14 @@ def compared_as(cell: Membrane, chip: Chip) -> str:
     return "greater_equal" if native and exact else "greater"
 
 
-def always_spiking() -> Cell:
+def always_spiking(arithmetic: Arithmetic) -> Cell:
     """Return the bias neuron: v = 1 > 0 in every step."""
-    return neutral_cell(1, bias_mantissa=np.ones(1, np.int32))
+    forgets = np.full(1, (1 << arithmetic.decay_bits) - 1, np.int32)
+    return neutral_cell(1, decay_u=forgets, bias_mantissa=np.ones(1, np.int32))
 
 
 def neutral_cell(size: int, **given: Any) -> Cell:
-    """Return a Cell whose registers do nothing, but for those that are given."""
+    """Return a Cell whose registers do nothing, but for those that are given (12-bit decays)."""
     zeros = np.zeros(size, np.int32)
     neutral: dict[str, Any] = {
         "decay_u": np.full(size, 4095, np.int32),
@@ -161,16 +161,16 @@ def _threshold(
     return mantissa
 
 
-def _decay_loss(name: str, what: str, field: Array, keep: Array) -> dict[str, Any]:
-    error = (4096 - field) / 4096 - keep
+def _decay_loss(name: str, what: str, field: Array, keep: Array, bits: int) -> dict[str, Any]:
+    error = 1.0 - field / (1 << bits) - keep
     return {
         "object": name,
         "what": what,
-        "bits": 12,
+        "bits": bits,
         "exponent": None,
         "error_rms": float(np.sqrt(np.mean(error**2))),
         "error_max": float(np.abs(error).max(initial=0.0)),
-        "relative": float((np.abs(error) / np.maximum(1 - keep, 2.0**-12)).max(initial=0.0)),
+        "relative": float((np.abs(error) / np.maximum(1 - keep, 2.0**-bits)).max(initial=0.0)),
         "detail": f"field {field.min()} to {field.max()}",
     }
 

@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 
-from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 
 
-def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
+def quantize_decay(lost: Array, name: str, variable: str, bits: int) -> Array:
     """Return the integer decay field that follows `lost` most closely.
 
     The chip computes  x <- x * (2**bits - field) >> bits  once per time step.
@@ -21,7 +20,7 @@ def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
         name: of the population, for messages.
         variable: `u` or `v`. v may keep everything (an integrator), u may not: the chip adds
             1 to its field.
-        chip: its decay width is used.
+        bits: width of the chip's decay fields.
 
     Returns:
         int32 array, shape (n,), in [0, 2**bits]. For u store one less.
@@ -29,7 +28,6 @@ def quantize_decay(lost: Array, name: str, variable: str, chip: Chip) -> Array:
     Raises:
         LoweringError: a state decays so slowly that the chip would never forget it, or grows.
     """
-    bits = int(chip.limits.decay_bits.value)
     unity = 1 << bits
     field = np.rint(lost * unity).astype(np.int64)
     if (field < 0).any() or (field > unity).any():

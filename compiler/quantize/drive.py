@@ -7,22 +7,18 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler import fixed
+from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import HostCurrent, HostTarget
-from spikeport.compiler.quantize.scale import HEADROOM, Peaks
+from spikeport.compiler.quantize.peaks import Scaling
+from spikeport.compiler.quantize.scale import HEADROOM
 from spikeport.compiler.quantize.weights import scaled_rows
 
 
 def host_target(
-    projection: Projection,
-    cell: Membrane,
-    gain: Array,
-    offset: Array,
-    scale: float,
-    peak: Peaks,
+    projection: Projection, cell: Membrane, scaling: Scaling, offset: Array, chip: Chip
 ) -> HostTarget:
     """Return what the host does for one population.
 
@@ -30,23 +26,24 @@ def host_target(
         LoweringError: the drive does not fit the registers, and no other scale can be chosen.
     """
     family = isinstance(cell, Membrane)
-    full = scale * (1 << fixed.WEIGHT_SHIFT)
-    largest = HEADROOM * peak.drive * full
-    exponent = max(0, int(np.ceil(np.log2(max(largest, 1.0) / 4095))))
-    if exponent > 7 and not family:  # the scale of the others leaves room for it
+    full, drive, gain = scaling.full, scaling.peak.drive, scaling.gain
+    top, high = chip.limits.bias_mantissa.high, chip.limits.bias_exponent.high
+    exponent = max(0, int(np.ceil(np.log2(max(HEADROOM * drive * full, 1.0) / top))))
+    if exponent > high and not family:  # the scale of the others leaves room for it
         raise LoweringError(
-            f"{projection.name!r} moves v of {projection.post!r} by up to {peak.drive:g} a step",
-            f"bias registers that the host writes hold {(4095 << 7) / full / HEADROOM:g} with "
+            f"{projection.name!r} moves v of {projection.post!r} by up to {drive:g} a step",
+            f"bias registers that the host writes hold {(top << high) / full / HEADROOM:g} with "
             f"{HEADROOM:g} times the room of the calibration data",
-            f"use a dt at least {np.ceil(20 * 2.0 ** (exponent - 8)) / 10:g} times shorter",
+            f"use a dt at least {np.ceil(20 * 2.0 ** (exponent - high - 1)) / 10:g} times shorter",
         )
     return HostTarget(
         matrix=scaled_rows(projection.matrix, gain),
         offset=offset,
         gain=np.full(gain.size, full),
         keep=cell.keep_u.copy() if family and cell.has_current else np.zeros(gain.size),
-        exponent=min(exponent, 7),
+        exponent=min(exponent, high),
         lag=projection.delay,
+        register=top,
     )
 
 

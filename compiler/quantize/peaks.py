@@ -19,6 +19,7 @@ from spikeport.compiler.clocked import Clocked, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
+from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
 from spikeport.compiler.quantize.weights import scaled_rows
 
@@ -36,6 +37,7 @@ class Scaling:
         incoming: projections that are synapses; the others are the host's.
         message_shift: of an analog population that sends messages, else 0.
         unit: message units per float unit of v, 0 where it sends spikes or nothing.
+        weight_shift: of the chip's arithmetic.
     """
 
     scale: float
@@ -44,11 +46,12 @@ class Scaling:
     incoming: tuple[Projection, ...]
     message_shift: int = 0
     unit: float = 0.0
+    weight_shift: int = fixed.WEIGHT_SHIFT
 
     @property
     def full(self) -> float:
         """Units of v per float unit."""
-        return self.scale * (1 << fixed.WEIGHT_SHIFT)
+        return self.scale * (1 << self.weight_shift)
 
 
 def scale_all(
@@ -64,7 +67,8 @@ def scale_all(
     while waiting:  # those whose sources are known; the first, where all of them are in loops
         ready = [name for name in waiting if _graded_sources(clocked, name) <= scalings.keys()]
         for name in ready or waiting[:1]:
-            scalings[name] = _scaling(clocked, name, chip, peaks.get(name), host, scalings)
+            scaling = _scaling(clocked, name, chip, peaks.get(name), host, scalings)
+            scalings[name] = replace(scaling, weight_shift=arithmetic_of(chip).weight_shift)
         waiting = [name for name in waiting if name not in scalings]
     return {name: scalings[name] for name in clocked.neurons}
 
@@ -93,7 +97,7 @@ def _scaling(
         scale = other.scale(pop.membrane, chip)
         return Scaling(scale, gain, peak or Peaks(0.0, 0.0), tuple(incoming))
     if pop.kind == "Relay" and pop.signal != "binary":
-        return _repeating(incoming[0], gain, known)
+        return _repeating(incoming[0], gain, known, arithmetic_of(chip).weight_shift)
     cell = pop.cell
     headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
     if peak is None:
@@ -107,18 +111,21 @@ def _scaling(
     )
     if cell.spiking or not any(p.pre == name for p in clocked.projections):
         return scaling
+    scaling = replace(scaling, weight_shift=arithmetic_of(chip).weight_shift)
     largest = max(headroom * peak.v * scaling.full, 1.0)
     shift = max(1, int(np.ceil(np.log2(largest / ((1 << (chip.message_bits - 1)) - 1)))))
     return replace(scaling, message_shift=shift, unit=scaling.full / (1 << shift))
 
 
-def _repeating(projection: Projection, gain: Array, known: Mapping[str, Scaling]) -> Scaling:
+def _repeating(
+    projection: Projection, gain: Array, known: Mapping[str, Scaling], weight_shift: int
+) -> Scaling:
     """Return the scaling of a relay: its weight is 64, so that what it hears is what it sends."""
     source = known.get(projection.pre)
     unit = source.unit if source else 0.0
     peak = source.peak if source else Peaks(0.0, 0.0)
     scale = RELAY_WEIGHT * (unit or 1.0)
-    shift = fixed.WEIGHT_SHIFT + RELAY_WEIGHT.bit_length() - 1 if unit else 0
+    shift = weight_shift + RELAY_WEIGHT.bit_length() - 1 if unit else 0
     return Scaling(scale, gain, peak, (projection,), shift, unit)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.quantize.weights import FULL, largest_of, mantissas, sign_mode, values_of
+from spikeport.compiler.quantize.arithmetic import arithmetic_of, grid_of
+from spikeport.compiler.quantize.weights import full_of, largest_of, mantissas, values_of
 
 TIE = 0.25  # of a mantissa: how far below a threshold `>=` already spikes, where v decays
 HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
@@ -43,20 +43,22 @@ def choose_scale(
 ) -> float:
     """Return weight units per float unit of v."""
     theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-    bits = int(chip.limits.state_bits.value)
-    largest_state = ((1 << (bits - 1)) - 1) / (1 << fixed.WEIGHT_SHIFT)
+    arithmetic = arithmetic_of(chip)
+    aligned = 1 << arithmetic.weight_shift
+    largest_state = arithmetic.largest_state / aligned
     limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
     levels = [largest_of(cell.v_initial)]
     levels += [largest_of(cell.v_reset)] if cell.spiking and cell.reset == "to_value" else []
     limits += [largest_state / value for value in levels if value > 0]
     if theta.size and theta.max() > 0:
         limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
-    spread = [largest_of(matrix) for matrix in folded if largest_of(matrix) > 0]
+    used = [matrix for matrix in folded if largest_of(matrix) > 0]
+    spread = [largest_of(matrix) for matrix in used]
     top = 1 << chip.limits.weight_exponent.high
-    limits += [254 * top / value for value in spread]
+    limits += [full_of(grid_of(values_of(each), chip)) * top / largest_of(each) for each in used]
     drives = (HEADROOM * peak.drive, largest_of(cell.drive_v))
     biggest = chip.limits.bias_mantissa.high << chip.limits.bias_exponent.high
-    limits += [biggest / (value * (1 << fixed.WEIGHT_SHIFT)) for value in drives if value > 0]
+    limits += [biggest / (value * aligned) for value in drives if value > 0]
     if not limits:
         return 1.0
     best = min(limits)
@@ -73,10 +75,10 @@ def choose_scale(
     candidates = [best]
     for matrix in folded:
         size = largest_of(matrix)
-        full = FULL[sign_mode(matrix)]
+        full = full_of(grid_of(values_of(matrix), chip))
         candidates += [full * 2.0**e / size for e in range(-8, 8) if size > 0]
     near = [value for value in candidates if best / 4 < value <= best]
-    scale = min(near, key=lambda value: (_error(folded, value), -value))
+    scale = min(near, key=lambda value: (_error(folded, value, chip), -value))
     return _on_threshold(cell, theta, scale)
 
 
@@ -97,13 +99,13 @@ def whole(cell: Membrane) -> bool:
     return not cell.has_current and bool((cell.keep_v == 1.0).all())
 
 
-def _error(folded: list[Any], scale: float) -> float:
+def _error(folded: list[Any], scale: float, chip: Chip) -> float:
     """Return the summed squared rounding error of all weights at a scale, in float units."""
     total = 0.0
     for matrix in folded:
         values = values_of(matrix)[:200_000]
         if values.size:
-            mantissa, exponent = mantissas(values, scale, sign_mode(matrix))
+            mantissa, exponent = mantissas(values, scale, grid_of(values, chip))
             total += float(np.sum((mantissa * 2.0**exponent / scale - values) ** 2))
     return total
 

@@ -1,4 +1,4 @@
-"""Weights: floats times a scale to 8-bit mantissas with one exponent per projection."""
+"""Weights: floats times a scale to integer mantissas with one exponent per projection."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution
 from spikeport.compiler.program import Synapses
-
-FULL = {"mixed": 254, "excitatory": 255, "inhibitory": 255}  # largest mantissa
+from spikeport.compiler.quantize.arithmetic import Grid, grid_of
 
 
 def integer_synapses(
@@ -33,13 +31,13 @@ def integer_synapses(
         payload: largest message of an analog source, 0 for spikes and counts. Behind messages the
             exponent may be negative, and is large enough for sums to stay inside 32 bits.
     """
-    mode = sign_mode(matrix)
     values = values_of(matrix)
+    grid = grid_of(values, chip)
     lowest = chip.limits.weight_exponent.low if payload else 0
-    mantissa, exponent = mantissas(values, scale, mode, lowest)
+    mantissa, exponent = mantissas(values, scale, grid, lowest)
     if payload:
         while _row_sum(matrix, mantissa) * payload >= 1 << 31:
-            mantissa, exponent = mantissas(values, scale, mode, exponent + 1)
+            mantissa, exponent = mantissas(values, scale, grid, exponent + 1)
     if exponent > chip.limits.weight_exponent.high:
         raise LoweringError(
             f"{projection.name!r} needs the weight exponent {exponent}",
@@ -62,29 +60,37 @@ def integer_synapses(
     lost = {
         "object": projection.name,
         "what": "weights",
-        "bits": 8,
+        "bits": grid.bits,
         "exponent": exponent,
         "error_rms": error_rms,
         "error_max": float(np.abs(error).max(initial=0.0)),
         "relative": error_rms / rms if rms > 0 else 0.0,
-        "detail": f"{mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero",
+        "detail": f"{grid.mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero",
     }
-    conv = _integer_conv(projection.conv, gain, scale, mode, exponent)
+    conv = _integer_conv(projection.conv, gain, scale, grid, exponent)
     made = Synapses(
-        projection.name, projection.pre, projection.post, whole, exponent, mode, 8,
+        projection.name, projection.pre, projection.post, whole, exponent, grid.mode, grid.bits,
         projection.delay, conv,
     )  # fmt: skip
     return made, lost
 
 
-def mantissas(values: Array, scale: float, sign_mode: str, lowest: int = 0) -> tuple[Array, int]:
-    """Return 8-bit mantissas and their common exponent >= `lowest` for weights * scale."""
-    full = FULL[sign_mode]
+def mantissas(values: Array, scale: float, grid: Grid, lowest: int = 0) -> tuple[Array, int]:
+    """Return mantissas on the grid and their common exponent >= `lowest` for weights * scale."""
     largest = float(np.abs(values).max(initial=0.0)) * scale
+    full = full_of(grid)
     exponent = max(lowest, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
-    step = 2 if sign_mode == "mixed" else 1
-    mantissa = np.rint(values * scale / (step * 2.0**exponent)).astype(np.int64) * step
-    return np.clip(mantissa, -256 if step == 2 else -255, full), exponent
+    return _on_grid(values * (scale / 2.0**exponent), grid), exponent
+
+
+def full_of(grid: Grid) -> int:
+    """Return the largest magnitude that a grid holds in its shorter direction."""
+    return min(size for size in (grid.high, -grid.low) if size > 0)
+
+
+def _on_grid(values: Array, grid: Grid) -> Array:
+    mantissa = np.rint(values / grid.step).astype(np.int64) * grid.step
+    return np.clip(mantissa, grid.low, grid.high)
 
 
 def _row_sum(matrix: Any, mantissa: Array) -> float:
@@ -97,15 +103,13 @@ def _row_sum(matrix: Any, mantissa: Array) -> float:
 
 
 def _integer_conv(
-    conv: Convolution | None, gain: Array, scale: float, mode: str, exponent: int
+    conv: Convolution | None, gain: Array, scale: float, grid: Grid, exponent: int
 ) -> Convolution | None:
     """Return the same convolution with an integer kernel, where all neurons share one gain."""
     if conv is None or np.ptp(gain) != 0:
         return None
-    step = 2 if mode == "mixed" else 1
-    full = FULL[mode]
-    kernel = np.rint(conv.kernel * gain[0] * scale / (step * 2.0**exponent)).astype(np.int32) * step
-    return replace(conv, kernel=np.clip(kernel, -256 if step == 2 else -255, full))
+    kernel = _on_grid(conv.kernel * (gain[0] * scale / 2.0**exponent), grid)
+    return replace(conv, kernel=kernel.astype(np.int32))
 
 
 def scaled_rows(matrix: Any, gain: Array) -> Any:
@@ -123,8 +127,3 @@ def values_of(matrix: Any) -> Array:
 def largest_of(matrix: Any) -> float:
     """Return the largest magnitude in a matrix, 0 for an empty one."""
     return float(np.abs(values_of(matrix)).max(initial=0.0))
-
-
-def sign_mode(matrix: Any) -> str:
-    """Return `mixed`, `excitatory` or `inhibitory`, whichever describes the weights."""
-    return fixed.sign_mode_of(values_of(matrix))

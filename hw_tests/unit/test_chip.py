@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from spikeport.backends import CHIPS, chip_names, find_chip
-from spikeport.compiler.chip import LARGEST_FILE, Figure, Range, read_chip
+from spikeport.compiler.figure import Figure, Range
+from spikeport.compiler.load.chip import LARGEST_FILE, read_chip
 from spikeport.compiler.errors import ChipError
 
 LOIHI1 = (CHIPS / "loihi1.yaml").read_text()
@@ -115,7 +116,7 @@ WRONG = {
     "infinity": (in_place_of("value: 1024", "value: .inf"), "finite number"),
     "no compartments": (
         in_place_of("value: 1024", "value: 0"),
-        "compartments_per_core is 0, not a whole number >= 1",
+        "compartments is 0, not a whole number >= 1",
     ),
     "words of no bits": (
         in_place_of("value: 64\n    unit: bit", "value: 0\n    unit: bit"),
@@ -174,7 +175,7 @@ def test_a_number_in_any_spelling_is_a_number(number, tmp_path):
     """YAML 1.1 readers take 1e3 for text."""
     path = tmp_path / "mine.yaml"
     path.write_text(in_place_of("value: 1024", f"value: {number}"))
-    assert read_chip(path).limits.compartments_per_core.value == 1000
+    assert read_chip(path).core.compartments.value == 1000
 
 
 def test_a_billion_laughs_are_not_expanded(tmp_path):

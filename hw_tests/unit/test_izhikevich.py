@@ -394,7 +394,7 @@ def test_more_different_neurons_than_a_core_has_configurations_take_more_cores()
         np.linspace(0.02, 0.1, size), *(np.full(size, v) for v in (0.2, -65.0, 8.0, 30.0))
     )
     image = verify(sp.compile(driven(Linear(np.ones((size, 1))), cells=cells), "generic_graded"))
-    assert image.chip.limits.compartment_configs_per_core.value == 32
+    assert image.chip.core.compartment_configs.value == 32
     assert len(image.cores) == 2
 
 

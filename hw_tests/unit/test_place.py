@@ -32,7 +32,7 @@ LOIHI = backends.find_chip("loihi1")
 def chip_with(cores: int = 128, **limits: int) -> Chip:
     """Return loihi1 with other limits, and `cores` cores on tiles of one core."""
     changed = {
-        name: getattr(LOIHI.limits, name).model_copy(update={"value": value})
+        name: getattr(LOIHI.core, name).model_copy(update={"value": value})
         for name, value in limits.items()
     }
     extents = {"tiles_x": cores, "tiles_y": 1, "cores_per_tile": 1}
@@ -42,7 +42,7 @@ def chip_with(cores: int = 128, **limits: int) -> Chip:
     }
     return LOIHI.model_copy(
         update={
-            "limits": LOIHI.limits.model_copy(update=changed),
+            "core": LOIHI.core.model_copy(update=changed),
             "topology": LOIHI.topology.model_copy(update=topology),
         }
     )
@@ -129,12 +129,12 @@ def test_weights_of_zero_are_no_synapses_in_any_form():
 
 SMALL = chip_with(
     cores=500,
-    compartments_per_core=8,
-    in_axons_per_core=24,
-    out_axons_per_core=16,
-    synaptic_memory_bits_per_core=40 * 64,
-    compartment_configs_per_core=3,
-    threshold_configs_per_core=2,
+    compartments=8,
+    in_axons=24,
+    out_axons=16,
+    synaptic_memory_bits=40 * 64,
+    compartment_configs=3,
+    threshold_configs=2,
 )
 
 
@@ -255,16 +255,16 @@ def test_most_random_networks_fit_so_that_the_test_above_says_something():
 @pytest.mark.parametrize(
     ("limit", "value", "cores"),
     [
-        ("compartments_per_core", 10, 4),
-        ("synaptic_memory_bits_per_core", 5 * 64, 7),  # 6 neurons: 8*6+10 is one word
-        ("threshold_configs_per_core", 2, 20),
-        ("compartment_configs_per_core", 4, 10),
+        ("compartments", 10, 4),
+        ("synaptic_memory_bits", 5 * 64, 7),  # 6 neurons: 8*6+10 is one word
+        ("threshold_configs", 2, 20),
+        ("compartment_configs", 4, 10),
     ],
 )
 def test_a_population_is_cut_where_a_core_is_full(limit, value, cores):
     registers = {"v_threshold": np.arange(40)} if "threshold" in limit else {}
     registers |= {"decay_u": np.arange(40)} if "compartment_configs" in limit else {}
-    wide = {"threshold_configs_per_core": 40, "compartment_configs_per_core": 40}
+    wide = {"threshold_configs": 40, "compartment_configs": 40}
     chip = chip_with(**(wide | {limit: value}))
     image = verify(place(program({"in": 5, "a": 40}, ("in", "a", full(40, 5)), **registers), chip))
     assert len(image.cores) == cores
@@ -283,7 +283,7 @@ def test_small_populations_share_a_core():
 def on_four_cores() -> Image:
     """Return 10 neurons that send to 10 others, five to a core."""
     chain = program({"in": 3, "a": 10, "b": 10}, ("in", "a", full(10, 3)), ("a", "b", full(10, 10)))
-    image = place(chain, chip_with(compartments_per_core=5))
+    image = place(chain, chip_with(compartments=5))
     assert len(image.cores) == 4
     return verify(image)
 
@@ -364,10 +364,10 @@ def test_the_verifier_sees(fault):
 @pytest.mark.parametrize(
     ("limit", "value", "words"),
     [
-        ("compartments_per_core", 4, "core 0 holds 5 compartments, the limit is 4"),
-        ("in_axons_per_core", 9, "core 2 holds 10 in-axons, the limit is 9"),
-        ("out_axons_per_core", 9, "core 0 holds 10 out-axons, the limit is 9"),
-        ("synaptic_memory_bits_per_core", 63, "core 3 holds 640 memory bits, the limit is 63"),
+        ("compartments", 4, "core 0 holds 5 compartments, the limit is 4"),
+        ("in_axons", 9, "core 2 holds 10 in-axons, the limit is 9"),
+        ("out_axons", 9, "core 0 holds 10 out-axons, the limit is 9"),
+        ("synaptic_memory_bits", 63, "core 3 holds 640 memory bits, the limit is 63"),
     ],
 )
 def test_the_verifier_sees_a_core_over_a_limit(limit, value, words):
@@ -380,14 +380,14 @@ def test_the_verifier_sees_a_core_over_a_limit(limit, value, words):
 def test_the_verifier_sees_more_configurations_than_a_core_has():
     eight = program({"in": 1, "a": 8}, ("in", "a", full(8, 1)), v_threshold=np.arange(8))
     image = place(eight, LOIHI)
-    tight = chip_with(threshold_configs_per_core=7)
+    tight = chip_with(threshold_configs=7)
     with pytest.raises(FitError, match="core 0 holds 8 threshold configurations, the limit is 7"):
         verify(replace(image, chip=tight))
 
 
 def test_the_verifier_sees_more_cores_than_the_chip_has():
     with pytest.raises(FitError, match="4 cores are used, the chip has 3"):
-        verify(replace(on_four_cores(), chip=chip_with(cores=3, compartments_per_core=5)))
+        verify(replace(on_four_cores(), chip=chip_with(cores=3, compartments=5)))
 
 
 # --- what does not fit -------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def test_the_verifier_sees_more_cores_than_the_chip_has():
 
 def test_every_violation_is_named_at_once_with_figure_limit_and_fix():
     net = program({"in": 9, "a": 4, "b": 40}, ("in", "a", full(4, 9)), ("a", "b", full(40, 4)))
-    chip = chip_with(cores=2, in_axons_per_core=8, compartments_per_core=4, out_axons_per_core=9)
+    chip = chip_with(cores=2, in_axons=8, compartments=4, out_axons=9)
     with pytest.raises(FitError) as caught:
         place(net, chip)
     assert str(caught.value) == (
@@ -409,7 +409,7 @@ def test_every_violation_is_named_at_once_with_figure_limit_and_fix():
 
 
 def test_reducing_the_fan_in_as_told_makes_it_fit():
-    chip = chip_with(in_axons_per_core=8)
+    chip = chip_with(in_axons=8)
     with pytest.raises(FitError) as caught:
         place(program({"in": 20, "a": 4}, ("in", "a", full(4, 20))), chip)
     (told,) = caught.value.violations
@@ -418,7 +418,7 @@ def test_reducing_the_fan_in_as_told_makes_it_fit():
 
 
 def test_a_smaller_layer_as_told_makes_it_fit():
-    chip = chip_with(cores=3, compartments_per_core=10)
+    chip = chip_with(cores=3, compartments=10)
     with pytest.raises(FitError, match="use fewer or smaller layers") as caught:
         place(program({"in": 2, "a": 95}, ("in", "a", full(95, 2))), chip)
     (told,) = caught.value.violations
@@ -430,7 +430,7 @@ def test_a_smaller_layer_as_told_makes_it_fit():
 
 
 def test_reaching_fewer_cores_as_told_makes_it_fit():
-    chip = chip_with(compartments_per_core=2, out_axons_per_core=3)
+    chip = chip_with(compartments=2, out_axons=3)
     wide = program({"in": 1, "a": 1, "b": 10}, ("in", "a", full(1, 1)), ("a", "b", full(10, 1)))
     with pytest.raises(FitError, match="neuron 0 of 'a' alone needs 5 out-axons, a core has 3"):
         place(wide, chip)
@@ -441,7 +441,7 @@ def test_reaching_fewer_cores_as_told_makes_it_fit():
 
 
 def test_too_much_memory_for_one_neuron_is_named_in_bits():
-    chip = chip_with(synaptic_memory_bits_per_core=640)
+    chip = chip_with(synaptic_memory_bits=640)
     with pytest.raises(FitError) as caught:
         place(program({"in": 20, "a": 4}, ("in", "a", full(4, 20))), chip)
     assert caught.value.violations == (

@@ -30,7 +30,7 @@ from spikeport.compiler.passes.convolution import conv_matrix
 from spikeport.compiler.pipeline import compile_network, for_chip, to_clocked
 from spikeport.compiler.program import Arithmetic, Cell, Program, Synapses
 from spikeport.compiler.quantize.decay import quantize_decay
-from spikeport.compiler.quantize.loihi import quantize
+from spikeport.compiler.quantize.quantize import quantize
 from spikeport.compiler.semantics import Semantics, apply_settings
 from spikeport.models.neurons.cuba_li import CubaLi
 from spikeport.models.neurons.cuba_lif import CubaLif
@@ -83,7 +83,7 @@ def program_of(net: Network, x: Any = None, kind: str = "spikes") -> Program:
     variable=some.sampled_from("uv"),
 )
 def test_a_decay_field_is_within_half_a_step_of_what_is_lost(lost: list[float], variable: str):
-    field = quantize_decay(np.array(lost), "n", variable, LOIHI)
+    field = quantize_decay(np.array(lost), "n", variable, 12)
     assert (np.abs(field / 4096 - lost) <= 0.5 / 4096).all()
     assert field.dtype == np.int32
 
@@ -92,19 +92,19 @@ def test_a_decay_field_is_within_half_a_step_of_what_is_lost(lost: list[float], 
 @settings(max_examples=200)
 def test_too_slow_a_decay_says_what_to_do(lost: float, variable: str):
     with pytest.raises(LoweringError, match="neuron 1 of 'n' loses") as caught:
-        quantize_decay(np.array([0.1, lost]), "n", variable, LOIHI)
+        quantize_decay(np.array([0.1, lost]), "n", variable, 12)
     assert "the smallest decay that 12 bits hold is 0.000244141" in str(caught.value)
     longer = float(re.search(r"(\S+) times longer", str(caught.value)).group(1))
     euler, exact = lost * longer, 1 - np.exp(np.log1p(-lost) * longer)
     for advised in (euler, exact):
-        assert quantize_decay(np.array([0.1, advised]), "n", variable, LOIHI)[1] == 1
+        assert quantize_decay(np.array([0.1, advised]), "n", variable, 12)[1] == 1
     assert longer * lost < 2.0**-12 + 0.2 * lost  # and not much longer than needed
 
 
 def test_an_integrator_keeps_everything_in_v_but_not_in_u():
-    assert quantize_decay(np.zeros(1), "n", "v", LOIHI).tolist() == [0]
+    assert quantize_decay(np.zeros(1), "n", "v", 12).tolist() == [0]
     with pytest.raises(LoweringError, match="u of neuron 0 of 'n' loses 0 per") as caught:
-        quantize_decay(np.zeros(1), "n", "u", LOIHI)
+        quantize_decay(np.zeros(1), "n", "u", 12)
     assert caught.value.fix.startswith("give it a time constant")
 
 

@@ -235,27 +235,31 @@ def step_integer(
         bias: (bias mantissa << bias exponent), int64, broadcastable to (samples, n).
     """
     by_synapse = arithmetic.weight_exp_at == "synapse"
-    aligned = received if by_synapse else received << fixed.WEIGHT_SHIFT
-    total = fixed.decay(state["u"], 4095 - cell.decay_u.astype(np.int64)) + aligned
+    aligned = received if by_synapse else received << arithmetic.weight_shift
+    bits, unity = arithmetic.decay_bits, 1 << arithmetic.decay_bits
+    total = fixed.decay(state["u"], unity - 1 - cell.decay_u.astype(np.int64), bits) + aligned
     u = _u_in_its_bits(arithmetic, total)
     before = state["v"]
-    moved = fixed.decay(before, 4096 - cell.decay_v.astype(np.int64)) + u + bias
+    moved = fixed.decay(before, unity - cell.decay_v.astype(np.int64), bits) + u + bias
     v = _v_in_its_bits(arithmetic, moved)
     left = int(np.count_nonzero(u != total) + np.count_nonzero(v != moved))
     held = state["refractory"] > 0
+    theta = cell.v_threshold.astype(np.int64) << arithmetic.weight_shift
     v = np.where(held, before, v)
     if cell.reset_when == "next_step":
-        v = _reset_integer(cell, v, state["pending"])
+        v = _reset_integer(cell, theta, v, state["pending"])
     v = v if arithmetic.overflow == "unlimited" else np.maximum(v, cell.v_min)
     state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
         state["v"] = v
         return _message(cell, v), left
-    spikes = np.where(held, 0, _spikes_integer(cell, _judged_integer(cell, before, v)))
+    spikes = np.where(
+        held, 0, _spikes_integer(cell, theta, _judged_integer(cell, theta, before, v))
+    )
     if cell.reset_when == "next_step":
         state["pending"] = spikes
     else:
-        v = _reset_integer(cell, v, spikes)
+        v = _reset_integer(cell, theta, v, spikes)
     if (cell.refractory_steps > 1).any():
         pause = cell.refractory_steps - 1
         state["refractory"] = np.where(spikes > 0, pause, state["refractory"])
@@ -266,7 +270,7 @@ def step_integer(
 def _u_in_its_bits(arithmetic: Arithmetic, total: Array) -> Array:
     if arithmetic.overflow == "unlimited":
         return total
-    if arithmetic.state_bits != 24:
+    if arithmetic.overflow == "saturate":
         return fixed.saturate(total, arithmetic.largest_state)
     # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
     return fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total))
@@ -275,24 +279,19 @@ def _u_in_its_bits(arithmetic: Arithmetic, total: Array) -> Array:
 def _v_in_its_bits(arithmetic: Arithmetic, moved: Array) -> Array:
     if arithmetic.overflow == "unlimited":
         return moved
-    if arithmetic.state_bits != 24:
+    if arithmetic.overflow == "saturate":
         return fixed.saturate(moved, arithmetic.largest_state)
     return fixed.saturate(fixed.wrap_int32(moved))
 
 
-def _judged_integer(cell: Cell, before: Array, v: Array) -> Array:
+def _judged_integer(cell: Cell, theta: Array, before: Array, v: Array) -> Array:
     """Return the v that is held against the threshold; see `_judged`."""
     if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
         return v
-    return np.asarray(v - _spikes_integer(cell, before) * _threshold(cell))
+    return np.asarray(v - _spikes_integer(cell, theta, before) * theta)
 
 
-def _threshold(cell: Cell) -> Array:
-    return np.asarray(cell.v_threshold.astype(np.int64) << fixed.WEIGHT_SHIFT)
-
-
-def _spikes_integer(cell: Cell, v: Array) -> Array:
-    theta = _threshold(cell)
+def _spikes_integer(cell: Cell, theta: Array, v: Array) -> Array:
     if cell.spike == "count":
         count = v // np.maximum(theta, 1)
         if cell.threshold == "greater":
@@ -302,12 +301,12 @@ def _spikes_integer(cell: Cell, v: Array) -> Array:
     return above.astype(np.int64)
 
 
-def _reset_integer(cell: Cell, v: Array, spikes: Array) -> Array:
+def _reset_integer(cell: Cell, theta: Array, v: Array, spikes: Array) -> Array:
     """Return v after the reset of `spikes`."""
     if cell.reset == "to_value":
         return np.where(spikes > 0, cell.v_reset, v)
     if cell.reset in ("subtract", "subtract_snntorch"):
-        return np.asarray(v - spikes * _threshold(cell))
+        return np.asarray(v - spikes * theta)
     return v
 
 

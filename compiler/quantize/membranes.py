@@ -1,4 +1,4 @@
-"""From a retimed `Clocked` to the integers of a Loihi-1-like chip.
+"""From a retimed `Clocked` to the integers of cells that decay by a factor (Loihi-like).
 
 Folding (DESIGN section 6): with u and v as the chip steps them,
 
@@ -17,13 +17,8 @@ import numpy as np
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Membrane, Population
-from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.program import (
-    BRIAN2_LOIHI,
-    GRADED,
-    LAVA,
-    NENGO_LOIHI,
     Arithmetic,
     CellPopulation,
     HostCurrent,
@@ -31,37 +26,19 @@ from spikeport.compiler.program import (
     Program,
     Synapses,
 )
+from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
 from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.quantize.weights import integer_synapses, scaled_rows
 
-ARITHMETIC = {
-    "lava": LAVA,
-    "nengo_loihi": NENGO_LOIHI,
-    "brian2_loihi": BRIAN2_LOIHI,
-    "graded": GRADED,
-}
 
-
-def quantize(
+def quantize_membranes(
     clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
 ) -> Program:
-    """Return the Program of a retimed network.
-
-    Args:
-        clocked: in the chip's normal form and retimed (`pipeline.for_chip`).
-        chip: whose widths are used.
-        peaks: per population, from a run of the reference; where one is missing, a bound from
-            the weights is used.
-        host: inputs with real values -> is the value static over a sample.
-
-    Raises:
-        LoweringError: something that the chip cannot do, by name and with what would work.
-    """
-    check_kinds(clocked, chip)
-    arithmetic = ARITHMETIC[chip.arithmetic]
+    """Return the Program of a retimed network; see `quantize`."""
+    arithmetic = arithmetic_of(chip)
     scalings = scale_all(clocked, chip, peaks, host)
     populations: dict[str, CellPopulation] = {}
     synapses: list[Synapses] = []
@@ -71,13 +48,15 @@ def quantize(
         if pop.kind == "input":
             populations[name] = CellPopulation("input", pop.shape, None, np.ones(pop.size))
         elif pop.kind == "constant":
-            populations[name] = CellPopulation("constant", (1,), always_spiking(), np.ones(1))
+            populations[name] = CellPopulation(
+                "constant", (1,), always_spiking(arithmetic), np.ones(1)
+            )
         else:
             lost: list[dict[str, Any]] = []
             synapses += _synapses(clocked, name, chip, scalings, lost)
             populations[name] = _lowered(name, pop, scalings[name], chip, arithmetic, lost)
             losses += lost
-            for source, found in _targets(clocked, name, scalings[name], host).items():
+            for source, found in _targets(clocked, name, scalings[name], host, chip).items():
                 targets[source][name] = found
     hosts = {
         name: HostCurrent(
@@ -104,76 +83,8 @@ def quantize(
     )
 
 
-def check_kinds(clocked: Clocked, chip: Chip) -> None:
-    """Refuse what the chip cannot do, all of it at once.
-
-    Raises:
-        LoweringError: names the populations, what they do and what would work.
-    """
-    refused: list[LoweringError] = []
-    for name in clocked.neurons:
-        try:
-            _check_kind(name, clocked.populations[name], chip, clocked)
-        except LoweringError as error:
-            refused.append(error)
-    if len(refused) == 1:
-        raise refused[0]
-    if refused:
-        raise LoweringError(
-            f"{chip.name} cannot run {len(refused)} of the populations",
-            "; ".join(f"{error.what}, {error.why}" for error in refused[:12]),
-            "; ".join(dict.fromkeys(error.fix for error in refused[:12])),
-        )
-
-
-def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> None:
-    cell = pop.cell
-    if pop.kind not in chip.kinds:
-        raise LoweringError(
-            f"{name!r} is {_a(pop.kind)}",
-            f"{chip.name} runs {', '.join(chip.kinds)}",
-            "retrain with one of those, or choose a chip that has this kind: --chip generic_graded",
-        )
-    if pop.signal == "count" and "count" not in chip.signals:
-        raise LoweringError(
-            f"{name!r} sends several spikes per step (spike=count)",
-            f"{chip.name} sends one binary spike at most",
-            f"run it with --set {name}.spike=binary (compare the accuracy), or choose a chip with "
-            "counts: --chip generic_graded",
-        )
-    if not isinstance(cell, Membrane):
-        return
-    readers = [p.post for p in clocked.projections if p.pre == name]
-    if pop.signal == "analog" and readers and "graded" not in chip.signals:
-        raise LoweringError(
-            f"{name!r} is {_a(pop.kind)}, whose output is analog, and it feeds {readers[0]!r}",
-            f"{chip.name} carries spikes between neurons; analog values only leave as a readout",
-            f"replace {name!r} by a spiking kind, make it an output, or choose a chip with graded "
-            "messages: --chip generic_graded",
-        )
-    if pop.cell.spiking and cell.reset not in chip.resets:
-        raise LoweringError(
-            f"{name!r} is reset by {cell.reset}",
-            f"{chip.name} has {', '.join(chip.resets)}",
-            f"--set {name}.reset={chip.resets[0]} (compare the accuracy), or --chip generic_graded",
-        )
-    if pop.cell.spiking and cell.reset_when not in chip.reset_when:
-        raise LoweringError(
-            f"{name!r} is reset in the step after a spike",
-            f"{chip.name} resets in the same step",
-            f"--set {name}.reset_when=same_step (compare the accuracy), or --chip generic_graded",
-        )
-    most = chip.limits.refractory_steps.high - 1
-    if cell.refractory_steps.max(initial=0) > most:
-        raise LoweringError(
-            f"{name!r} is refractory for {cell.refractory_steps.max()} steps",
-            f"{chip.name} counts {most} at most",
-            f"--set {name}.refractory={most * clocked.dt:g}, or use a longer dt",
-        )
-
-
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind.startswith("I") else f"a {kind}"
+def _constant(arithmetic: Arithmetic) -> CellPopulation:
+    return CellPopulation("constant", (1,), always_spiking(arithmetic), np.ones(1))
 
 
 def _synapses(
@@ -217,7 +128,7 @@ def _lowered(
 
 
 def _targets(
-    clocked: Clocked, name: str, scaling: Scaling, host: Mapping[str, bool]
+    clocked: Clocked, name: str, scaling: Scaling, host: Mapping[str, bool], chip: Chip
 ) -> dict[str, tuple[HostTarget, ...]]:
     """Return what the host does for a population, by the input that it reads: one for each lag."""
     cell = clocked.populations[name].cell
@@ -231,9 +142,7 @@ def _targets(
         if projection.pre in host:
             lag = projection.delay
             offset = offsets.pop(lag, np.zeros(scaling.gain.size))  # once, with the first input
-            target = host_target(
-                projection, cell, scaling.gain, offset, scaling.scale, scaling.peak
-            )
+            target = host_target(projection, cell, scaling, offset, chip)
             known = drives.setdefault(projection.pre, {})
             known[lag] = sum_targets(known.get(lag), target)
     return {source: tuple(found.values()) for source, found in drives.items()}

@@ -1,0 +1,36 @@
+"""From a retimed `Clocked` to a `Program`: each arithmetic has its way, in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.program import Program
+from spikeport.compiler.quantize.membranes import quantize_membranes
+from spikeport.compiler.quantize.refuse import check_kinds
+from spikeport.compiler.quantize.scale import Peaks
+
+Quantize = Callable[[Clocked, Chip, Mapping[str, Peaks], Mapping[str, bool]], Program]
+
+#: `Chip.arithmetic` -> how a network becomes its integers; all others share one way.
+ARITHMETICS: Mapping[str, Quantize] = {}
+
+
+def quantize(
+    clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+) -> Program:
+    """Return the Program of a retimed network.
+
+    Args:
+        clocked: in the chip's normal form and retimed (`pipeline.for_chip`).
+        chip: whose widths are used.
+        peaks: per population, from a run of the reference; where one is missing, a bound from
+            the weights is used.
+        host: inputs with real values -> is the value static over a sample.
+
+    Raises:
+        LoweringError: something that the chip cannot do, by name and with what would work.
+    """
+    check_kinds(clocked, chip)
+    return ARITHMETICS.get(chip.arithmetic, quantize_membranes)(clocked, chip, peaks, host)
