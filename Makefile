@@ -2,7 +2,7 @@
 # The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz support bench docs constraints links clean dev lava torch-test
+.PHONY: help demo test lint fuzz support bench chips docs constraints links clean dev lava torch-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -35,6 +35,9 @@ support: lava ## run the conformance suite and write docs/support.json and docs/
 
 bench: dev ## measure the emulator
 	@.venv/bin/python hw_tests/bench/bench_emulator.py
+
+chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
+	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs
 
 docs: ## build the documentation in docs/_build/html
 	@.ci/setup docs

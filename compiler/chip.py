@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -168,8 +168,8 @@ class Chip(Strict):
         """How many chips can be linked."""
         return 1 if self.topology.chips is None else self.topology.chips.whole
 
-    def tile(self, core: int) -> tuple[int, int]:
-        """Return (x, y) of the tile that holds a core; x runs on over the chips."""
+    def tile(self, core: Any) -> tuple[Any, Any]:
+        """Return (x, y) of the tile of a core, or of an array of cores; x runs over all chips."""
         chip, on_chip = divmod(core, self.cores)
         tile = on_chip // self.topology.cores_per_tile.whole
         rows = self.topology.tiles_y.whole

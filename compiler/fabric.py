@@ -114,7 +114,10 @@ class Layers(Counts):
         stride, pooling: allowed values.
         padding: largest.
         square_kernel: must height and width agree.
-        weight_bytes: per core, where the memory is counted in bytes (Akida).
+        weight_bytes, input_bytes: per core, where the memory is counted in bytes and a layer is
+            split over cores by output channels (Akida).
+        dense_inputs: largest of a dense layer, where it is no convolution as large as its map.
+        thresholds: different thresholds of a core.
     """
 
     may_be_zero: ClassVar[tuple[str, ...]] = ("padding",)
@@ -136,6 +139,8 @@ class Layers(Counts):
     square_kernel: bool = False
     weight_bytes: Figure | None = None
     input_bytes: Figure | None = None
+    dense_inputs: Figure | None = None
+    thresholds: Figure | None = None
 
 
 class Processor(Counts):

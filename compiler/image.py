@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from spikeport.compiler.chip import Chip
@@ -61,31 +61,26 @@ class CoreUse:
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """Axons from a slice (or an input, source None) to a core.
+    """Axons of one population to one core: an entry for each neuron that sends there.
 
     Attributes:
         pre: population name.
-        source_core: core of the senders, -1 for inputs that come from the host.
         target_core: core of the synapses.
-        neurons: which neurons of `pre` on that source core send there.
-        synapses: how many synapses each of them has there.
-        sparse: how many of these are in lists that store an index per synapse.
+        neurons: which neurons of `pre` send there, int64 (n,), ascending.
+        source_cores: core of each of them, -1 for inputs that come from the host, (n,).
+        synapses: how many synapses each of them has there, (n,).
+        sparse: how many of these are in lists that store an index per synapse, (n,).
     """
 
     pre: str
-    source_core: int
     target_core: int
     neurons: Array
+    source_cores: Array
     synapses: Array
     sparse: Array
 
     def __post_init__(self) -> None:
         freeze_fields(self)
-
-    def on(self, where: Array) -> Route:
-        """Return the route with core i moved to core `where[i]`."""
-        source = self.source_core if self.source_core < 0 else int(where[self.source_core])
-        return replace(self, source_core=source, target_core=int(where[self.target_core]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +91,7 @@ class Image:
         program: what runs.
         chip: where.
         slices: population parts, by core.
-        routes: every (sender core, receiver core, population) with its axons.
+        routes: for every population and core that it reaches, the axons.
         cores: use of each core that is used, by number.
         chips: how many chips there are.
         plan: what only this chip's fabric has, a value of its own file in `place/`.

@@ -11,6 +11,7 @@ from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
+from spikeport.compiler.passes.at_once import check_at_once
 from spikeport.compiler.passes.clock import clock
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.fold_linear import fold_linear
@@ -61,7 +62,8 @@ def for_chip(
     """Return the same network with the delays and lags of a chip; its rasters are equal, later.
 
     Raises:
-        LoweringError: a loop cannot be retimed, or the chip cannot be slow.
+        LoweringError: a loop cannot be retimed, the chip cannot be slow, or has no time step and
+            meets a loop or a delay.
     """
     if slow > 1 and not chip.holds_state:
         raise LoweringError(
@@ -72,6 +74,8 @@ def for_chip(
     for step in NORMAL_FORM:
         clocked = check(step(clocked), after=step.__name__)
     delays = chip.limits.delay_steps
+    if delays.high == 0:
+        check_at_once(clocked, chip.name)
     signal = "count" if "count" in chip.signals else "binary"  # what inputs may send
     retimed = retime(
         clocked, delays.low, delays.high, host, allow_skew, slow, signal, chip.input_delay

@@ -26,7 +26,8 @@ class Arithmetic:
     Attributes:
         overflow: of u: `lava`, `twos_complement`, `saturate` or `unlimited`.
         weight_truncation: `floor` (Lava), `zero` (brian2_loihi), `nearest` (nengo-loihi).
-        weight_exp_at: `sum` (Lava shifts the sum) or `synapse` (each weight).
+        weight_exp_at: `sum` (Lava shifts the sum), `synapse` (each weight), or `event` (each
+            weight, and u saturates event by event: Xylo).
         state_bits: width of u and v, sign included; 24, or another, where both saturate.
         weight_shift: synaptic input and thresholds are aligned so many bits up.
         decay_bits: a state keeps (2**decay_bits - field) / 2**decay_bits of itself.
@@ -52,13 +53,14 @@ class Arithmetic:
     @property
     def never(self) -> int:
         """Threshold mantissa that no v is above."""
-        return 1 << (self.state_bits - 1 - self.weight_shift)
+        return min(1 << (self.state_bits - 1 - self.weight_shift), (1 << 31) - 1)
 
 
 LAVA = Arithmetic()
 GRADED = Arithmetic("saturate", state_bits=32)
 NENGO_LOIHI = Arithmetic("twos_complement", "nearest", "synapse")
 BRIAN2_LOIHI = Arithmetic("unlimited", "zero", "synapse")
+XYLO = Arithmetic("saturate", "nearest", "event", state_bits=16, weight_shift=0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,29 +8,26 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikeport import backends
-from spikeport.budget import judge, parse_budget, read_baseline
-from spikeport.calibration import Watch
-from spikeport.compiler import semantics as contract
+from spikeport import backends, processor
+from spikeport.budget import judge
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.errors import DataError, MissingError, OutputError
+from spikeport.compiler.errors import ChipError, LoweringError, MissingError, OutputError
 from spikeport.compiler.image import Image
-from spikeport.compiler.measure.decode import check_decoder, needs_v
 from spikeport.compiler.measure.energy import column_of, cost
 from spikeport.compiler.network import Network
-from spikeport.compiler.pipeline import for_chip, lower, to_clocked
+from spikeport.compiler.pipeline import for_chip, lower
+from spikeport.compiler.program import GRADED, LAVA
+from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.traces import Traces
-from spikeport.data import Data, read_data
-from spikeport.files import check_report_folder
+from spikeport.data import Data
+from spikeport.prepared import Prepared, Progress, Reference, Say, prepare, run_reference
 from spikeport.result import Deployment, Runs, plain_result
-from spikeport.verbs import load, said
 
 LAVA_SAMPLES = 20
 LAVA_NEURONS = 200_000  # neurons times samples that one Lava run takes by default
-Say = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
+NO_SUCH_ARITHMETIC = "Lava has no such arithmetic as {}'s: it is not compared with Lava"
 
 
 def deploy(
@@ -47,6 +44,7 @@ def deploy(
     stream: bool = False,
     allow_skew: bool = False,
     slow: int = 1,
+    chips: int = 1,
     backends_wanted: Sequence[str] | None = None,
     lava_samples: int | None = None,
     column: str | None = None,
@@ -70,6 +68,7 @@ def deploy(
         decode: how a class is read from the output.
         stream: samples follow each other without a reset of the state.
         allow_skew, slow: see `retime`.
+        chips: how many chips are linked.
         backends_wanted: of `emulator` and `lava`; by default both, Lava only where it is found.
         lava_samples: how many samples Lava runs (it is slow); by default up to 20.
         column: cost column.
@@ -80,100 +79,127 @@ def deploy(
     Raises:
         SpikeportError: wrong input, one message that says what, why and what to do.
     """
-    net = graph if isinstance(graph, Network) else load(graph)
-    net = said(net, dialect, dt, settings)
-    for repair in net.repairs:
-        say(repair)
-    folder = None if out is None else check_report_folder(Path(out))
-    budget = parse_budget(fail_on)
-    old = read_baseline(baseline, budget)
-    again = command or f"spikeport deploy {net.name} --chip {chip}"
-    contract.require_said(net.semantics, again)
-    contract.require_dt(net.semantics, again)
-    samples = data if isinstance(data, Data) else read_data(_required(data), net, input)
-    input = samples.kind
-    target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
-    column = column_of(target, column)
-    wants_v = needs_v(decode)
-    for name in backends_wanted or ():
-        backends.find(name)
-
-    clocked = to_clocked(net)
-    if samples.labels is not None:
-        membrane = clocked.populations[clocked.output].membrane
-        check_decoder(decode, clocked.output, membrane is None or membrane.spiking)
-    pieces, labels = samples.samples if stream else None, samples.labels
-    samples = _streamed(samples) if stream else samples
-    host = samples.host()
-    retimed = for_chip(clocked, target, frozenset(host), allow_skew, slow)
-    check_kinds(retimed, target)  # before anything long is run
-    shown = {clocked.output} if wants_v else set()
-    shown |= {name for name in clocked.outputs.values() if clocked.populations[name].analog}
-    probe = [f"{name}.v" for name in sorted(shown)]
-    ideal, watch = _run_reference(clocked, samples, probe, progress)
-    image = lower(retimed, target, watch.peaks(clocked, samples), host)
-    few = _for_lava(image, samples, pieces, lava_samples)
-    runs = _run(image, samples, few, ideal, probe, backends_wanted, say, progress)
-    costs = {name: cost(image, runs.emulator, name, pieces) for name in target.costs}
-    result = plain_result(
-        Deployment(
-            net, clocked, image, samples, pieces, labels, runs, costs, column, decode,
-            input, command,
-        )
+    given = prepare(
+        graph, str(getattr(chip, "name", chip)), data, out, dialect=dialect, dt=dt,
+        settings=settings, input=input, decode=decode, stream=stream, allow_skew=allow_skew,
+        slow=slow, chips=chips, backends_wanted=backends_wanted, lava_samples=lava_samples,
+        column=column, baseline=baseline, fail_on=fail_on, command=command, say=say,
     )  # fmt: skip
-    result["budget"] = judge(budget, result, old) if budget else None
-    if folder is not None:
-        result["files"] = write_result(result, folder)
+    target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
+    check_runs(target, given)
+    retimed = retimed_for(given, target)
+    result = run_on(given, target, retimed, run_reference(given, progress), say, progress)
+    if given.folder is not None:
+        result["files"] = write_result(result, given.folder)
     return result
 
 
-def _required(data: object) -> object:
-    if data is None:
-        raise DataError(
-            "there is no data to run", "accuracy and energy are measured on data",
-            "add --data DATA.npz with an array x (sample, step, ...)",
-        )  # fmt: skip
-    return data
+def check_runs(chip: Chip, given: Prepared) -> None:
+    """Refuse what a chip cannot be asked for, before anything long is run.
+
+    Raises:
+        ChipError: limits only, no such cost column, or no energy for a budget of it.
+        LoweringError: Lava was asked for and has no such arithmetic.
+    """
+    if chip.arithmetic == "none":
+        raise ChipError(
+            f"{chip.name} cannot be run",
+            "its description holds limits alone (level rules), no arithmetic",
+            f"spikeport check {given.net.name} --chip {chip.name}",
+        )
+    if chip.costs or given.column is not None:
+        column_of(chip, given.column)
+    if not chip.costs and any(each.metric == "energy" for each in given.budget):
+        raise ChipError(
+            f"the budget limits the energy, and what a run costs on {chip.name} is not known",
+            "no energy per event has been published for it",
+            "leave energy out of --fail-on, or choose another chip",
+        )
+    if given.wanted is not None and "lava" in given.wanted and not runs_in_lava(chip):
+        raise LoweringError(
+            f"Lava was asked for and cannot run {chip.name}",
+            f"its arithmetic is {chip.arithmetic}, and Lava has none such",
+            "--backends emulator",
+        )
 
 
-def _streamed(data: Data) -> Data:
-    """Return all samples joined into one: the state is never reset."""
-    joined = {name: x.reshape(1, -1, x.shape[2]) for name, x in data.inputs.items()}
-    return Data(joined, None, data.kind)
+def runs_in_lava(chip: Chip) -> bool:
+    """Is a chip's arithmetic one that Lava has."""
+    return chip.arithmetic != "float" and arithmetic_of(chip) in (LAVA, GRADED)
+
+
+def retimed_for(given: Prepared, chip: Chip) -> Clocked:
+    """Return the network with a chip's delays, of kinds that it runs; a processor takes any.
+
+    Raises:
+        LoweringError: what the chip cannot do, and what would work.
+    """
+    if chip.arithmetic == "float":
+        return given.clocked
+    host = frozenset(given.data.host())
+    retimed = for_chip(given.clocked, chip, host, given.allow_skew, given.slow)
+    check_kinds(retimed, chip)
+    return retimed
+
+
+def run_on(
+    given: Prepared,
+    chip: Chip,
+    retimed: Clocked,
+    reference: Reference,
+    say: Say,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Place a network on one chip, run it there and return what was found, as plain values.
+
+    Raises:
+        LoweringError, FitError: what the chip cannot do or hold.
+    """
+    clocked, data, ideal = given.clocked, given.data, reference.traces
+    if chip.arithmetic == "float":
+        image = processor.on_processor(clocked, chip, given.chips)
+        ours = processor.as_run_there(ideal, data.inputs, image)
+        runs = Runs(ideal, ours, None, data, processor.WHY_NO_LAVA)
+    else:
+        peaks = reference.watch.peaks(clocked, data)
+        image = lower(retimed, chip, peaks, data.host(), given.chips)
+        runs = _run(image, given, ideal, say, progress)
+    costs = {name: cost(image, runs.emulator, name, given.pieces) for name in chip.costs}
+    column = column_of(chip, given.column) if chip.costs else ""
+    result = plain_result(
+        Deployment(
+            given.net, clocked, image, data, given.pieces, given.labels, runs, costs, column,
+            given.decode, data.kind, given.command,
+        )
+    )  # fmt: skip
+    result["budget"] = judge(given.budget, result, given.baseline) if given.budget else None
+    return result
 
 
 def _part(progress: Progress, what: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(what, done, total)
 
 
-def _run_reference(
-    clocked: Clocked, data: Data, probe: Sequence[str], progress: Progress
-) -> tuple[Traces, Watch]:
-    """Run the reference on all samples; what it reaches calibrates the scales."""
-    watch = Watch()
-    reference = backends.find("reference")
-    ideal: Traces = reference.run(
-        clocked, data.inputs, probe=probe, watch=watch, progress=_part(progress, "reference")
-    )
-    return ideal, watch
-
-
-def _run(
-    image: Image,
-    data: Data,
-    few: Data,
-    ideal: Traces,
-    probe: Sequence[str],
-    wanted: Sequence[str] | None,
-    say: Say,
-    progress: Progress,
-) -> Runs:
+def _run(image: Image, given: Prepared, ideal: Traces, say: Say, progress: Progress) -> Runs:
     """Run the emulator, and Lava where it is wanted and found."""
-    emulator = backends.find("emulator")
-    ours = emulator.run(image, data.inputs, probe=probe, progress=_part(progress, "emulator"))
-    if wanted is not None and "lava" not in wanted:
+    few = _for_lava(image, given.data, given.pieces, given.lava_samples)
+    ours = backends.find("emulator").run(
+        image, given.data.inputs, probe=given.probe, progress=_part(progress, "emulator")
+    )
+    if given.wanted is not None and "lava" not in given.wanted:
         return Runs(ideal, ours, None, few, "not asked for (--backends)")
-    return _run_lava(image, few, ideal, ours, wanted, say, progress)
+    if image.program.arithmetic not in (LAVA, GRADED):
+        return Runs(ideal, ours, None, few, NO_SUCH_ARITHMETIC.format(image.chip.name))
+    progress("lava", 0, 1)
+    try:
+        theirs = backends.find("lava").run(image, few.inputs)
+    except MissingError as error:
+        if given.wanted is not None:
+            raise
+        say(str(error))
+        return Runs(ideal, ours, None, few, str(error))
+    progress("lava", 1, 1)
+    return Runs(ideal, ours, theirs, few, "")
 
 
 def _for_lava(image: Image, data: Data, pieces: int | None, wanted: int | None) -> Data:
@@ -186,27 +212,6 @@ def _for_lava(image: Image, data: Data, pieces: int | None, wanted: int | None) 
     return Data({name: x[:, :steps] for name, x in data.inputs.items()}, None, data.kind)
 
 
-def _run_lava(
-    image: Image,
-    few: Data,
-    ideal: Traces,
-    ours: Traces,
-    wanted: Sequence[str] | None,
-    say: Say,
-    progress: Progress,
-) -> Runs:
-    progress("lava", 0, 1)
-    try:
-        theirs = backends.find("lava").run(image, few.inputs)
-    except MissingError as error:
-        if wanted is not None:
-            raise
-        say(str(error))
-        return Runs(ideal, ours, None, few, str(error))
-    progress("lava", 1, 1)
-    return Runs(ideal, ours, theirs, few, "")
-
-
 def write_result(result: dict[str, Any], folder: Path) -> dict[str, str]:
     """Write the report into a new folder, which appears whole, or into one that is there.
 
@@ -216,16 +221,29 @@ def write_result(result: dict[str, Any], folder: Path) -> dict[str, str]:
     from spikeport.pages import FILES, write_report
 
     result["files"] = dict(FILES)
+
+    def write(into: Path) -> None:
+        write_report(result, into)
+
+    write_folder(folder, write)
+    return {key: str(folder / name) for key, name in FILES.items()}
+
+
+def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a new folder, which appears whole, or one that is there.
+
+    Raises:
+        OutputError: the system refused it.
+    """
     try:
         if folder.exists():
-            write_report(result, folder)
-        else:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".spikeport-", dir=folder.parent) as scratch:
-                write_report(result, Path(scratch) / "report")
-                os.rename(Path(scratch) / "report", folder)
+            write(folder)
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".spikeport-", dir=folder.parent) as scratch:
+            write(Path(scratch) / "report")
+            os.rename(Path(scratch) / "report", folder)
     except OSError as error:
         raise OutputError(
             f"cannot write the report to {folder}", error.strerror or "", "choose another --out"
         ) from None
-    return {key: str(folder / name) for key, name in FILES.items()}

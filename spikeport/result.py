@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spikeport import __version__, backends
-from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.fabric import figures_of
-from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import Image
 from spikeport.compiler.measure.decode import accuracy
-from spikeport.compiler.measure.energy import Cost, count_events, neurobench
+from spikeport.compiler.measure.energy import Cost, neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
 from spikeport.compiler.traces import Traces
+from spikeport.costed import energy_of
 from spikeport.data import Data
 from spikeport.explain import explain
+from spikeport.fit import limit_notes
+from spikeport.on_chip import cores_of, limits_of, mesh_of
 from spikeport.pages.verdict import WORDING
 
 
@@ -49,7 +49,7 @@ class Deployment:
         pieces: samples that were joined into it without a reset; None without streaming.
         labels: of the original samples, or None.
         runs: the traces.
-        costs: per column; `column` is the one that leads.
+        costs: per column, empty where nothing is published; `column` is the one that leads.
         decode, input, command: what was asked for.
     """
 
@@ -80,7 +80,8 @@ class Deployment:
 def plain_result(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as plain values."""
     net, image, runs = deployment.net, deployment.image, deployment.runs
-    program, chip, chosen = image.program, image.chip, deployment.costs[deployment.column]
+    program, chip, pieces = image.program, image.chip, deployment.in_one
+    chosen = deployment.costs.get(deployment.column)
     return {
         "spikeport": __version__,
         "complete": True,
@@ -90,7 +91,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),
         "repairs": list(net.repairs),
-        "notes": [*program.notes, *chip.notes, *_notes(deployment)],
+        "notes": [*program.notes, *chip.notes, *limit_notes(chip), *_notes(deployment)],
         "network_notes": list(program.notes),
         "latency_steps": program.lags[program.output],
         "samples": deployment.data.samples * deployment.in_one,
@@ -101,14 +102,11 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "accuracy": _accuracy(deployment),
         "parity": _parity(deployment),
         "resources": dict(image.resources),
-        "limits": _limits(chip),
-        "mesh": {
-            name: getattr(chip.topology, name).whole
-            for name in ("tiles_x", "tiles_y", "cores_per_tile")
-        },
-        "cores": _cores(image, runs.emulator, deployment.in_one, chosen),
-        "energy": energy_plain(deployment.costs, chosen, static_of(chip)),
-        "neurobench": neurobench(image, runs.emulator, deployment.in_one),
+        "limits": limits_of(image),
+        "mesh": mesh_of(image, runs.emulator, pieces),
+        "cores": cores_of(image, runs.emulator, pieces, chosen),
+        "energy": energy_of(chip, deployment.costs, deployment.column),
+        "neurobench": neurobench(image, runs.emulator, pieces),
         "losses": [dict(loss) for loss in program.losses],
         "populations": _populations(deployment),
         "backends": _backends(runs),
@@ -200,80 +198,6 @@ def _notes(deployment: Deployment) -> list[str]:
         else "the state is reset between samples and one reset of the chip is charged for each"
     )
     return [state, *runs.emulator.notes, *(runs.lava.notes if runs.lava else ())]
-
-
-def _limits(chip: Chip) -> dict[str, int]:
-    figures = {name: each for name, each in figures_of(chip.core) if isinstance(each, Figure)}
-    return {"cores": chip.cores} | {
-        f"{name}_per_core": each.whole for name, each in figures.items()
-    }
-
-
-def _cores(image: Image, run: Traces, pieces: int, chosen: Cost) -> list[dict[str, Any]]:
-    joules = chosen.by("core")
-    events: dict[int, dict[str, float]] = {use.core: {} for use in image.cores}
-    for (_, kind, core), count in count_events(image, run).items():
-        if core in events:
-            events[core][kind] = events[core].get(kind, 0.0) + count / pieces
-    return [
-        {
-            "core": use.core,
-            "chip": use.chip,
-            "tile_x": use.tile_x,
-            "tile_y": use.tile_y,
-            "synapses": use.synapses,
-            **{name: used for name, (used, _) in use.held.items()},
-            "load": use.load,
-            "populations": {
-                part.population: int(part.neurons.size)
-                for part in image.slices
-                if part.core == use.core
-            },
-            "events_per_sample": events[use.core],
-            "joules_per_sample": joules.get(use.core, 0.0),
-        }
-        for use in image.cores
-    ]
-
-
-def static_of(chip: Chip) -> str:
-    """Say what the dynamic figures leave out."""
-    static = chip.static_power
-    if static is None:
-        return "Dynamic energy only; static power is not known."
-    return (
-        f"Dynamic energy only. Static power is not added: {static.value:g} {static.unit} per chip "
-        f"({static.source}) times the run time, which is not modelled here."
-    )
-
-
-def energy_plain(costs: Mapping[str, Cost], chosen: Cost, static: str = "") -> dict[str, Any]:
-    """Return costs as plain values: the chosen column's ledger, the others' sums beside it."""
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in chosen.ledger:
-        line = lines.setdefault(
-            (entry.population, entry.kind),
-            {
-                "population": entry.population,
-                "kind": entry.kind,
-                "events_per_sample": 0.0,
-                "joules_per_event": entry.joules_per_event,
-                "joules_per_sample": 0.0,
-                "source": entry.source,
-                "basis": entry.basis,
-            },
-        )
-        line["events_per_sample"] += entry.events_per_sample
-        line["joules_per_sample"] += entry.joules
-    sources = {entry.source for cost in costs.values() for entry in cost.ledger}
-    return {
-        **chosen.summary(),
-        "by_population": chosen.by("population"),
-        "ledger": list(lines.values()),
-        "columns": {name: each.summary() for name, each in costs.items()},
-        "static": static,
-        "sources": sorted(sources | {each.uncertainty.source for each in costs.values()}),
-    }
 
 
 def _populations(deployment: Deployment) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from spikeport.calibration import calibrate
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.errors import DataError, FitError, LoweringError
+from spikeport.compiler.errors import ChipError, DataError, LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.load.nir import read_network
 from spikeport.compiler.load.write_nir import write_network
@@ -23,14 +23,13 @@ from spikeport.compiler.measure.parity import Parity, compare_bits
 from spikeport.compiler.measure.parity import compare as compare_spikes
 from spikeport.compiler.network import Network
 from spikeport.compiler.parameters import say
-from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.program import Program
-from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data, read_inputs
 from spikeport.files import check_file
+from spikeport.fit import check_fit
 
 #: Backends that run floats, a Network or Clocked; all others run a Program or Image.
 FLOAT_BACKENDS = {"reference": "the reference", "brian2": "Brian2"}
@@ -101,6 +100,7 @@ def compile(
     kind: str = "spikes",
     allow_skew: bool = False,
     slow: int = 1,
+    chips: int = 1,
 ) -> Image:
     """Return a network as integers on the cores of a chip.
 
@@ -113,16 +113,35 @@ def compile(
         kind: `spikes`, `counts` or `current`.
         allow_skew: delay an edge of a loop that cannot be retimed (not exact).
         slow: chip steps per step of the network, where the chip can hold its state (exact).
+        chips: how many chips are linked.
 
     Raises:
         LoweringError, FitError: what the chip cannot do or hold, and what would work.
+        ChipError: the chip is described by limits alone, or cannot be linked to so many others.
     """
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
+    _check_runs(target)
     if calibration is None:
-        return compile_network(net, target, allow_skew=allow_skew, slow=slow)
+        return compile_network(net, target, allow_skew=allow_skew, slow=slow, chips=chips)
     data = calibration if isinstance(calibration, Data) else read_data(calibration, net, kind)
     peaks = calibrate(to_clocked(net), data)
-    return compile_network(net, target, peaks, data.host(), allow_skew, slow)
+    return compile_network(net, target, peaks, data.host(), allow_skew, slow, chips)
+
+
+def _check_runs(chip: Chip) -> None:
+    """Refuse chips without integers to compile to."""
+    if chip.arithmetic == "float":
+        raise LoweringError(
+            f"there is nothing to compile for {chip.name}",
+            "a processor runs the float network as it is",
+            "run the Network itself: --backend reference",
+        )
+    if chip.arithmetic == "none":
+        raise ChipError(
+            f"{chip.name} cannot be compiled for",
+            "its description holds limits alone (level rules), no arithmetic",
+            f"spikeport check NET --chip {chip.name}",
+        )
 
 
 def run(
@@ -212,45 +231,20 @@ def cost(
     return energy_cost(image, traces, column, pieces)
 
 
-def check(net: Network, chip: str | Path | Chip = "loihi1") -> dict[str, Any]:
-    """Return whether a network fits a chip, without data and without a dialect.
+def check(net: Network, chip: str | Path | Chip = "loihi1", chips: int = 1) -> dict[str, Any]:
+    """Return whether a network fits so many chips, without data and without a dialect.
 
     Counts do not depend on the time step: where dt is unknown, one that suits the network's time
     constants stands in for it. Scales are those of a network that never overflows, so that no
     weight is rounded away.
 
     Returns:
-        {"fits", "violations", "resources", "chip"}.
+        {"fits", "chip", "level", "violations", "details", "resources", "notes"}: a sentence for
+        each violation; the same as {"object", "what", "figure", "limit", "fix"}; what is used;
+        and what is not published, so not checked.
+
+    Raises:
+        ChipError: the chip cannot be linked to so many others.
     """
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
-    if not net.semantics.dialect:
-        net = net.with_semantics(replace(contract.preset("nir"), dt=net.semantics.dt))
-    if net.semantics.dt is None:
-        net = net.with_semantics(replace(net.semantics, dt=_stand_in_dt(net)))
-    unmeasured = dict.fromkeys(flatten_graphs(net).neurons, Peaks(0.0, 0.0))
-    try:
-        image = compile_network(net, target, unmeasured)
-    except FitError as error:
-        return _verdict(target, list(error.violations), None)
-    except LoweringError as error:
-        return _verdict(target, [str(error)], None)
-    return _verdict(target, [], dict(image.resources))
-
-
-def _verdict(target: Chip, violations: list[str], resources: object) -> dict[str, Any]:
-    return {
-        "fits": not violations,
-        "chip": target.name,
-        "violations": violations,
-        "resources": resources,
-    }
-
-
-def _stand_in_dt(net: Network) -> float:
-    """Return a step below every time constant, at which the slowest one still decays."""
-    found = [
-        getattr(node, name) for node in net.nodes.values() for name in getattr(node, "positive", ())
-    ]
-    shortest = min((float(tau.min()) for tau in found), default=1.0)
-    longest = max((float(tau.max()) for tau in found), default=1.0)
-    return min(shortest, max(shortest / 10, longest / 4000))
+    return check_fit(net, target, chips)

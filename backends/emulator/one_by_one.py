@@ -40,12 +40,15 @@ class OneByOne:
         self._sizes = [runnable(_sized(each), program) for each in self.synapses]
         self._columns = [_columns(each) for each in self.synapses]
 
-    def __call__(self, register: Array, sent: Sequence[Array]) -> Array:
-        """Return by how much the events of a step change a register, int64, (samples, post).
+    def __call__(self, register: Array, sent: Sequence[Array]) -> tuple[Array, int]:
+        """Return by how much the events of a step change a register.
 
         Args:
             register: before the step, (samples, post).
             sent: what arrives by each of `synapses`, (samples, pre).
+
+        Returns:
+            int64, (samples, post), and in how many cells an event was clipped to some effect.
         """
         total, size = np.zeros_like(register), np.zeros_like(register)
         for add, measure, spikes in zip(self._sums, self._sizes, sent, strict=True):
@@ -54,17 +57,20 @@ class OneByOne:
         rise, fall = (size + total) // 2, (size - total) // 2
         tight = (register + rise > self.limit) | (register - fall < -self.limit - 1)
         samples, neurons = tight.nonzero()
-        if samples.size:
-            walked = self._walk(register[samples, neurons], samples, neurons, sent)
-            total[samples, neurons] = walked - register[samples, neurons]
-        return total
+        if not samples.size:
+            return total, 0
+        before = register[samples, neurons]
+        change = self._walk(before, samples, neurons, sent) - before
+        clipped = np.count_nonzero(change != total[samples, neurons])
+        total[samples, neurons] = change
+        return total, int(clipped)
 
     def _walk(self, value: Array, samples: Array, neurons: Array, sent: Sequence[Array]) -> Array:
         """Return the register after all events, for some cells, each (cells,)."""
         for columns, spikes in zip(self._columns, sent, strict=True):
             for pre in np.flatnonzero(spikes[samples].any(axis=0)):
                 # Equal events in a row: saturating once is saturating each time.
-                change = columns(pre)[neurons] * spikes[samples, pre].astype(np.int64)
+                change = columns(int(pre))[neurons] * spikes[samples, pre].astype(np.int64)
                 value = np.clip(value + change, -self.limit - 1, self.limit)
         return value
 

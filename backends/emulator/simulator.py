@@ -87,14 +87,15 @@ def run(
             local = variables[name]
             arriving, add = incoming[name]
             sent = [_sent(rasters, history, each, t) for each in arriving]
-            received = _as_received(add(local["u"], sent), program.arithmetic)
+            total, clipped = add(local["u"], sent)
+            received = _as_received(total, program.arithmetic)
             bias = registers[name] if name not in host else registers[name] + host[name][:, t]
             busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
             active[name] += busy
             rasters[name][:, t], left = STEPS[type(cell)].step(
                 cell, program.arithmetic, local, received, bias
             )
-            overflows[name] += left
+            overflows[name] += left + clipped
         for key in probe:
             name, _, variable = key.rpartition(".")
             probes[key][:, t] = variables[name][variable]
@@ -207,19 +208,23 @@ def _start(
 
 def _incoming(
     program: Program, name: str, by_event: bool
-) -> tuple[list[Synapses], Callable[[Array, Sequence[Array]], Array]]:
-    """Return what ends in a population, and how it adds up: (u before, what is sent) -> change."""
+) -> tuple[list[Synapses], Callable[[Array, Sequence[Array]], tuple[Array, int]]]:
+    """Return what ends in a population, and how it adds up.
+
+    The latter is a function from u before the step and what is sent to (what is added, how many
+    cells overflowed).
+    """
     if by_event:
         adder = OneByOne(program, name, _runnable)
         return adder.synapses, adder
     synapses = program.into(name)
     applied = [_runnable(each, program) for each in synapses]
 
-    def add(before: Array, sent: Sequence[Array]) -> Array:
+    def add(before: Array, sent: Sequence[Array]) -> tuple[Array, int]:
         received = np.zeros(before.shape, np.int64)
         for apply, spikes in zip(applied, sent, strict=True):
             received += apply(spikes)
-        return received
+        return received, 0
 
     return synapses, add
 

@@ -1,7 +1,8 @@
 """The noun `Cost`: integer event counts times the figures of one cost column.
 
 Counts come from the run's counters and the Image's routes, never from averages, so one run
-serves any column. Dynamic energy only; static power is stated beside, not added.
+serves any column. Dynamic energy only; static power is stated beside, not added. What has an
+`unverified` figure is listed and left out of every sum.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.chip import Chip, CostColumn
 from spikeport.compiler.errors import ChipError
+from spikeport.compiler.fabric import Processor
 from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import Image, Route
 from spikeport.compiler.kinds import Array
@@ -48,6 +50,11 @@ class Entry:
         """Joules per sample."""
         return self.events_per_sample * self.joules_per_event
 
+    @property
+    def counts(self) -> bool:
+        """Is it in the sums: its figure has a source that somebody saw."""
+        return self.basis != "unverified"
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -70,7 +77,12 @@ class Cost:
     @property
     def joules_per_sample(self) -> float:
         """Dynamic energy per sample, in joules."""
-        return sum(entry.joules for entry in self.ledger)
+        return sum(entry.joules for entry in self.ledger if entry.counts)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Event kinds whose figure is unverified: in the ledger, in no sum."""
+        return list(dict.fromkeys(entry.kind for entry in self.ledger if not entry.counts))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -82,8 +94,9 @@ class Cost:
         """Return joules per sample summed by `kind`, `population` or `core`."""
         sums: dict[Any, float] = {}
         for entry in self.ledger:
-            name = getattr(entry, key)
-            sums[name] = sums.get(name, 0.0) + entry.joules
+            if entry.counts:
+                name = getattr(entry, key)
+                sums[name] = sums.get(name, 0.0) + entry.joules
         return sums
 
     def summary(self) -> dict[str, Any]:
@@ -97,6 +110,7 @@ class Cost:
             "uncertainty": self.uncertainty.value,
             "uncertainty_source": self.uncertainty.source,
             "by_kind": self.by("kind"),
+            "left_out": self.left_out,
         }
 
 
@@ -158,8 +172,11 @@ def count_events(image: Image, traces: Traces) -> dict[tuple[str, str, int], flo
 
     `soma_access` every neuron in every step; `soma_update` where it had something to do;
     `spike_out` per spike; `synaptic_op` per non-zero weight read, at its core, apart for lists
-    that store indices; `packet` per spike and receiving core; hops per packet.
+    that store indices; `packet` per spike and receiving core; hops per packet. On a processor
+    `dense_synaptic_op`, every weight in every step, and nothing else but `soma_access`.
     """
+    if isinstance(image.chip.core, Processor):
+        return _count_dense(image, traces)
     counts: dict[tuple[str, str, int], float] = {}
 
     def add(population: str, kind: str, core: int, events: float) -> None:
@@ -173,15 +190,29 @@ def count_events(image: Image, traces: Traces) -> dict[tuple[str, str, int], flo
         add(part.population, "spike_out", part.core, _mean(counters["spikes"], part.neurons))
     for route in image.routes:
         sent = traces.counters[route.pre]["spikes"][:, route.neurons].mean(axis=0)
-        packets = float(sent.sum())
         dense = float((sent * (route.synapses - route.sparse)).sum())
         add(route.pre, "synaptic_op", route.target_core, dense)
         sparse = float((sent * route.sparse).sum())
         add(route.pre, "synaptic_op_sparse", route.target_core, sparse)
-        add(route.pre, "packet", route.source_core, packets)
         east, north = _hops(image, route)
-        add(route.pre, "hop_east_west", route.source_core, packets * east)
-        add(route.pre, "hop_north_south", route.source_core, packets * north)
+        for kind, events in (
+            ("packet", sent), ("hop_east_west", sent * east), ("hop_north_south", sent * north)
+        ):  # fmt: skip
+            by_core = np.bincount(route.source_cores + 1, weights=events)  # -1: from the host
+            for core in np.flatnonzero(by_core):
+                add(route.pre, kind, int(core) - 1, float(by_core[core]))
+    return counts
+
+
+def _count_dense(image: Image, traces: Traces) -> dict[tuple[str, str, int], float]:
+    """Return what a processor does in each step, whoever spikes: every neuron, every weight."""
+    counts: dict[tuple[str, str, int], float] = {}
+    for part in image.slices:
+        events = float(part.neurons.size * traces.steps)
+        counts[part.population, "soma_access", part.core] = events
+    for each in image.program.synapses:
+        key = (each.pre, "dense_synaptic_op", 0)
+        counts[key] = counts.get(key, 0.0) + float(each.count * traces.steps)
     return counts
 
 
@@ -200,12 +231,12 @@ def _entry(column: CostColumn, population: str, kind: str, core: int, events: fl
     return Entry(population, kind, core, events, float(figure.value), figure.source, figure.basis)
 
 
-def _hops(image: Image, route: Route) -> tuple[int, int]:
-    """Return hops east-west and north-south; what comes from the host enters at the core."""
-    if route.source_core < 0:
-        return 0, 0
-    (x, y), (to_x, to_y) = (image.chip.tile(c) for c in (route.source_core, route.target_core))
-    return abs(to_x - x), abs(to_y - y)
+def _hops(image: Image, route: Route) -> tuple[Array, Array]:
+    """Return hops east-west and north-south, (n,); what comes from the host enters at the core."""
+    inside = route.source_cores >= 0
+    x, y = image.chip.tile(route.source_cores)
+    to_x, to_y = image.chip.tile(route.target_core)
+    return np.abs(to_x - x) * inside, np.abs(to_y - y) * inside
 
 
 def neurobench(image: Image, traces: Traces, pieces: int = 1) -> dict[str, Any]:

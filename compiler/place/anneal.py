@@ -68,7 +68,7 @@ def anneal(
     if not gains.any():
         return slots
     hot = float(gains[gains > 0].mean())
-    most = max(2, field.slots // TOGETHER)
+    most = max(1, field.slots // TOGETHER)
     best, found = walk.cost(), walk.at.copy()
     for done in np.arange(rounds) / max(rounds, 1):
         one, other = _pairs(field, reach * (1 - done), rng)
@@ -186,4 +186,4 @@ def _every_other(length: int, step: int, rng: np.random.Generator) -> Array:
     """Return places of which none is `step` from another and each has a place `step` further."""
     start = int(rng.integers(2 * step))
     places = np.arange(length - step)
-    return places[(places + start) // step % 2 == 0]
+    return np.asarray(places[(places + start) // step % 2 == 0])

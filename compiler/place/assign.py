@@ -1,9 +1,10 @@
 """Which physical core each logical core goes to, so that packets travel few hops.
 
-This is the quadratic assignment problem: minimise the sum over pairs of packets times hops. A few
-cheap starts are made (the naive order among them), `search.py` goes on from the best, and the best
-ever seen is given back. Budgets count moves, the seed is fixed, no clock is read: the result
-depends on the arguments alone, and it is never worse than the naive order.
+This is the quadratic assignment problem: minimise the sum over pairs of packets times hops. Some
+cheap starts are made (`starts.py`, the naive order among them), annealing goes on from several of
+them and then from the best (`anneal.py`), and the best ever seen is given back. Budgets count
+rounds, the seed is fixed, no clock is read: the result depends on the arguments alone, and it is
+never worse than the naive order.
 """
 
 from __future__ import annotations
@@ -14,11 +15,33 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spikeport.compiler.errors import FitError
+from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.place.anneal import Field, anneal
+from spikeport.compiler.place.starts import starts
 
-#: Swaps that the search may make where nothing else is said: some 0.5 s for 128 cores.
-BUDGET = 4000
+#: Rounds of annealing where nothing else is said: about 0.5 s for 128 cores, 3 s for 4096.
+BUDGET = 6000
+LARGE_BUDGET = 1500
+LARGE = 1024  # slots from which on the starts are so much better than chance that heat only harms
+#: Above so many slots, or pairs of cores with traffic, rounds are fewer, so that time is bounded.
+MANY_SLOTS, MANY_PAIRS = 4096, 100_000
+ROUNDS_PER_CORE = 47  # few cores are soon as good as they get
+
+#: Which of the placements so far (0 the best start, BEST the best of all), heat, share of the
+#: budget, reach. Tried beside ten others on grids, layers, modules and random traffic, three
+#: seeds each: many short runs from different starts are better than one long run.
+BEST = -1
+SMALL_PLAN = (
+    (0, 0.1, 0.12, 1.0),
+    (1, 0.1, 0.12, 1.0),
+    (2, 0.1, 0.12, 1.0),
+    (3, 0.1, 0.12, 1.0),
+    (0, 0.3, 0.12, 1.0),
+    (BEST, 0.03, 0.2, 0.5),
+    (BEST, 0.01, 0.2, 0.3),
+)
+LARGE_PLAN = ((0, 0.01, 0.3, 0.5), (1, 0.01, 0.3, 0.5), (BEST, 0.01, 0.4, 0.2))
 
 
 @dataclass(frozen=True)
@@ -70,16 +93,16 @@ def weighted_hops(traffic: Any, positions: Array, mesh: Mesh) -> float:
     return float((packets.data * hops).sum())
 
 
-def assign(traffic: Any, mesh: Mesh, seed: int = 0, budget: int = BUDGET) -> Array:
+def assign(traffic: Any, mesh: Mesh, seed: int = 0, budget: int | None = None) -> Array:
     """Return the physical core of each logical core, int64, shape (k,), all different.
 
-    As few chips are used as hold k cores.
+    As few chips are used as hold k cores, for a packet between chips costs more than its hops.
 
     Args:
         traffic: packets from core i to core j, sparse or dense, shape (k, k), none below 0.
         mesh: the physical cores.
         seed: of the search.
-        budget: swaps that the search may make; 0 gives the best start.
+        budget: rounds of the search; 0 gives the best start, None a number by size.
 
     Raises:
         FitError: there are fewer physical cores than logical ones.
@@ -90,18 +113,27 @@ def assign(traffic: Any, mesh: Mesh, seed: int = 0, budget: int = BUDGET) -> Arr
     """
     count = traffic.shape[0]
     if count > mesh.cores:
+        enough = -(-count // mesh.cores_per_chip)
         raise FitError(
             f"{count} cores do not fit a mesh of {mesh.cores}",
-            (f"{count} cores are needed, {mesh.cores} are there",),
-            f"use {-(-count // mesh.cores_per_chip)} chips",
+            [Violation("the placement", "cores", count, mesh.cores, f"--chips {enough}")],
         )
     naive = np.arange(count)
     both = _both_ways(traffic)
     if both.nnz == 0:
         return naive
-    field, first = _room(count, mesh)
-    begun = [_settle(each, first, field, mesh) for each in starts(both, field)]
-    return naive
+    field = _room(count, mesh)
+    pairs = both.nnz // 2
+    if budget is None:
+        budget = BUDGET if field.slots <= LARGE else LARGE_BUDGET
+        budget = min(budget, budget * MANY_SLOTS // field.slots, budget * MANY_PAIRS // pairs)
+        budget = min(budget, ROUNDS_PER_CORE * count)
+    found = _search(both, field, seed, budget)
+    columns, rows = field.tile(found)
+    cores = columns * mesh.tiles_y + rows
+    cores = cores * mesh.cores_per_tile + found % mesh.cores_per_tile
+    better = weighted_hops(both, cores, mesh) < weighted_hops(both, naive, mesh)
+    return np.asarray(cores if better else naive)
 
 
 def _both_ways(traffic: Any) -> sp.csr_matrix:
@@ -110,4 +142,41 @@ def _both_ways(traffic: Any) -> sp.csr_matrix:
     both = sp.csr_matrix(one_way + one_way.T)
     both.setdiag(0)
     both.eliminate_zeros()
+    both.sort_indices()
     return both
+
+
+def _room(count: int, mesh: Mesh) -> Field:
+    """Return the tiles to search in, from the first column and row on.
+
+    These are all tiles of the chips used, or, where these are many and most would stay empty, a
+    rectangle of some more tiles than are needed.
+    """
+    columns = mesh.tiles_x * -(-count // mesh.cores_per_chip)
+    whole = Field(columns, mesh.tiles_y, mesh.cores_per_tile)
+    if whole.slots <= 2 * count:
+        return whole
+    tiles = -(-count // mesh.cores_per_tile)
+    rows = min(mesh.tiles_y, int(np.ceil(np.sqrt(tiles))) + 2)
+    columns = min(columns, -(-tiles // rows) + 4)
+    return Field(columns, rows, mesh.cores_per_tile)
+
+
+def _search(both: sp.csr_matrix, field: Field, seed: int, budget: int) -> Array:
+    """Return the slots of the best placement found."""
+    rng = np.random.default_rng(seed)
+    begun = [np.arange(both.shape[0]), *starts(both, field)]
+    pool = sorted(((_cost(both, field, slots), n, slots) for n, slots in enumerate(begun)))
+    best = pool[0]
+    for which, heat, share, reach in SMALL_PLAN if field.slots <= LARGE else LARGE_PLAN:
+        start = best if which == BEST else pool[min(which, len(pool) - 1)]
+        slots = anneal(both, field, start[2], heat, round(budget * share), rng, reach)
+        best = min(best, (_cost(both, field, slots), len(begun), slots), key=lambda one: one[0])
+    return best[2]
+
+
+def _cost(both: sp.csr_matrix, field: Field, slots: Array) -> float:
+    cells = both.tocoo()
+    x, y = field.tile(slots)
+    hops = np.abs(x[cells.row] - x[cells.col]) + np.abs(y[cells.row] - y[cells.col])
+    return float((cells.data * hops).sum())

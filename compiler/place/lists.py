@@ -19,17 +19,25 @@ from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.place.assign import assign
-from spikeport.compiler.place.memory import axon_bits, list_bits
+from spikeport.compiler.place.memory import list_bits
 from spikeport.compiler.place.order import neuron_order
-from spikeport.compiler.place.routes import find_routes, mesh_of, traffic_between
+from spikeport.compiler.place.routes import (
+    OUTSIDE,
+    count_each,
+    find_routes,
+    mesh_of,
+    moved,
+    traffic_between,
+)
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 
+NOT_PUBLISHED = 1 << 62  # no figure is above it
 #: Resource of a core -> (its words after a number, what to do where one neuron breaks it).
 RESOURCES = {
     "compartments": ("compartments", "use fewer neurons"),
-    "in_axons": ("in-axons", "keep at most {limit} of its inputs"),
-    "out_axons": ("out-axons", "let it reach at most {limit} cores"),
-    "synaptic_memory_bits": ("bits of synaptic memory", "keep at most {synapses} of its inputs"),
+    "in_axons": ("in-axons", "keep at most {limit} inputs of a neuron"),
+    "out_axons": ("out-axons", "let a neuron reach at most {limit} cores"),
+    "synaptic_memory_bits": ("bits of synaptic memory", "keep at most {inputs} inputs of a neuron"),
     "compartment_configs": ("compartment configurations", "let neurons share time constants"),
     "threshold_configs": ("threshold configurations", "let neurons share thresholds"),
 }
@@ -66,13 +74,16 @@ def place_lists(program: Program, chip: Chip, chips: int) -> Image:
     """Return the Program on cores of lists; see `place`."""
     core = _lists(chip)
     ordered = {name: _ordered(program, name) for name in program.neurons}
-    parts, violations = _cut(program, ordered, core)
+    bounds, out_axons, violations = _cut(program, ordered, core)
     cores: list[Open] = []
-    for name, held in parts.items():
-        for neurons, need in held:
-            _put(cores, name, neurons, need, core)
+    for name, each in ordered.items():
+        sent = out_axons[name][each.order]
+        for first, end in pairwise(bounds[name]):
+            need = _need(each, core, first, end)
+            need["out_axons"] = int(sent[first:end].sum())
+            _put(cores, name, np.sort(each.order[first:end]), need, core)
     if len(cores) > chip.cores * chips:
-        violations.append(_too_many(program, len(cores), chip, chips))
+        violations.append(_too_many(program, cores, chip, chips))
     if violations:
         raise FitError(
             f"{program.name} does not fit {chip.name}",
@@ -87,19 +98,19 @@ def place_lists(program: Program, chip: Chip, chips: int) -> Image:
     rows = {each.name: each.rows for each in program.synapses}
     routes = find_routes(program, logical, rows, _is_sparse(core))
     where = assign(traffic_between(routes, len(cores)), mesh_of(chip, chips))
-    out_axons = np.zeros(len(cores), np.int64)
+    sending = np.zeros(len(cores), np.int64)
     for route in routes:
-        if route.source_core >= 0:
-            out_axons[route.source_core] += route.neurons.size
+        inside = route.source_cores[route.source_cores != OUTSIDE]
+        sending += np.bincount(inside, minlength=len(cores))
     uses = [
-        _use(chip, core, int(where[number]), each, int(out_axons[number]))
+        _use(chip, core, int(where[number]), each, int(sending[number]))
         for number, each in enumerate(cores)
     ]
     return Image(
         program,
         chip,
         tuple(Slice(part.population, part.neurons, int(where[part.core])) for part in logical),
-        tuple(route.on(where) for route in routes),
+        moved(routes, where),
         tuple(sorted(uses, key=lambda use: use.core)),
         chips,
     )
@@ -130,48 +141,62 @@ def _ordered(program: Program, name: str) -> Ordered:
     return Ordered(name, population, order, incoming, codes[order], grain)
 
 
-Parts = dict[str, list[tuple[Array, dict[str, int]]]]
+Bounds = dict[str, list[int]]
 
 
 def _cut(
     program: Program, ordered: dict[str, Ordered], core: Lists
-) -> tuple[Parts, list[Violation | str]]:
-    """Return the slices of every population, and the limits that no slicing can keep.
+) -> tuple[Bounds, dict[str, Array], list[Violation | str]]:
+    """Return where each population is cut, out-axons per neuron, and what no cut can keep.
 
-    How many cores a neuron sends to depends on how its targets are cut, so populations are cut
-    until the out-axons do not change any more: at once without recurrence, else in a few rounds.
+    How many cores a neuron sends to depends on how its targets are cut, so what has too many
+    out-axons is cut further until nothing has.
     """
     sizes = {name: program.populations[name].size for name in program.populations}
     out_axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
-    bounded = core.out_axons is not None
-    parts: Parts = {}
-    for _ in range(len(ordered) + 4):
-        violations: list[Violation | str] = []
-        parts = {
-            name: _slices(each, out_axons[name], core, violations) for name, each in ordered.items()
-        }
-        if violations or not bounded:
-            break
-        reached = _reached(ordered, parts, sizes)
-        if all((reached[name] <= out_axons[name]).all() for name in reached):
-            break
-        out_axons = {name: np.maximum(reached[name], out_axons[name]) for name in reached}
-    return parts, violations
+    bounds: Bounds = {}
+    violations: list[Violation | str] = []
+    for name, each in ordered.items():
+        broken = _alone(each, out_axons[name], core)
+        violations += broken
+        bounds[name] = [0] if broken else _slices(each, core)
+    cut = core.out_axons is not None and not violations
+    while cut:
+        out_axons = _reached(ordered, bounds, sizes)
+        cut = False
+        for name, each in ordered.items():
+            sent = out_axons[name][each.order]
+            broken = _alone(each, sent, core)
+            further = bounds[name] if broken else _further(bounds[name], sent, core)
+            violations += broken
+            cut |= len(further) > len(bounds[name])
+            bounds[name] = further
+        cut &= not violations
+    return bounds, out_axons, violations
 
 
-def _reached(ordered: dict[str, Ordered], parts: Parts, sizes: dict[str, int]) -> dict[str, Array]:
+def _further(bounds: list[int], sent: Array, core: Lists) -> list[int]:
+    """Return the bounds with every slice that has too many out-axons cut in equal parts."""
+    most = 1 if core.out_axons is None else core.out_axons.whole
+    new = [0]
+    for first, end in pairwise(bounds):
+        parts = max(min(-(-int(sent[first:end].sum()) // most), end - first), 1)
+        new += [first + (end - first) * (part + 1) // parts for part in range(parts)]
+    return new
+
+
+def _reached(
+    ordered: dict[str, Ordered], bounds: Bounds, sizes: dict[str, int]
+) -> dict[str, Array]:
     """Return, per neuron, how many slices it sends to."""
     reached = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
     for post, each in ordered.items():
-        start = 0
-        for neurons, _ in parts[post]:
-            senders: dict[str, Array] = {}
+        for first, end in pairwise(bounds[post]):
+            senders: dict[str, list[Array]] = {}
             for synapses, matrix in each.incoming:
-                hit = senders.setdefault(synapses.pre, np.zeros(sizes[synapses.pre], bool))
-                hit[_sources(matrix, start, start + neurons.size)] = True
-            for pre, hit in senders.items():
-                reached[pre] += hit
-            start += neurons.size
+                senders.setdefault(synapses.pre, []).append(_sources(matrix, first, end))
+            for pre, found in senders.items():
+                reached[pre][np.unique(np.concatenate(found))] += 1
     return reached
 
 
@@ -180,102 +205,96 @@ def _sources(matrix: sp.csr_matrix, first: int, end: int) -> Array:
     return np.asarray(matrix.indices[matrix.indptr[first] : matrix.indptr[end]])
 
 
-def _slices(
-    each: Ordered, out_axons: Array, core: Lists, violations: list[Violation | str]
-) -> list[tuple[Array, dict[str, int]]]:
-    """Return neurons per slice with what they need, in fewest slices, balanced.
+def _slices(each: Ordered, core: Lists) -> list[int]:
+    """Return where slices begin and end: as few as possible, and balanced.
 
     Maps are cut once at any neuron and once at whole positions only (their lists are dense
     then); the cut with fewer slices is taken.
     """
-    sent = out_axons[each.order]
-    cuts = []
-    for grain in {1, each.grain}:
-        found: list[Violation | str] = []
-        cuts.append((_bounds(each, sent, core, grain, found), found))
-    whole = [cut for cut in cuts if not cut[1]] or cuts[:1]
-    bounds, found = min(whole, key=lambda cut: len(cut[0]))
-    violations += found
-    if not found:
-        bounds = _balanced(each, sent, core, bounds)
-    return [
-        (np.sort(each.order[first:end]), _need(each, sent, core, first, end))
-        for first, end in pairwise(bounds)
-    ]
+    cuts = (_bounds(each, core, grain) for grain in {1, each.grain})
+    return _balanced(each, core, min(cuts, key=len))
 
 
-def _bounds(
-    each: Ordered, sent: Array, core: Lists, grain: int, violations: list[Violation | str]
-) -> list[int]:
+def _bounds(each: Ordered, core: Lists, grain: int) -> list[int]:
     """Return where slices begin and end: as large as they fit, in multiples of `grain`."""
     bounds, guess = [0], each.order.size
     while bounds[-1] < each.order.size:
         first = bounds[-1]
         largest = min(core.compartments.whole, each.order.size - first)
 
-        def fits(count: int, first: int = first) -> bool:
-            return not _broken(_need(each, sent, core, first, first + count), core)
+        def load(count: int, first: int = first) -> float:
+            return _load(_need(each, core, first, first + count), core)
 
-        count = _largest_fitting(fits, largest, guess)
-        if count == 0:
-            violations += _alone(each, sent, core, first)
-            return bounds
-        guess = count
+        guess = count = max(_largest_fitting(load, largest, guess), 1)
         if count > grain and count < largest:
             count -= count % grain
         bounds.append(first + count)
     return bounds
 
 
-def _balanced(each: Ordered, sent: Array, core: Lists, bounds: list[int]) -> list[int]:
+def _balanced(each: Ordered, core: Lists, bounds: list[int]) -> list[int]:
     """Return as many slices of nearly equal size, where these fit too."""
     slices, grains = len(bounds) - 1, each.order.size // each.grain
     if slices < 2 or slices > grains:
         return bounds
-    even = (np.arange(slices + 1) * grains // slices * each.grain).tolist()
-    fit = all(not _broken(_need(each, sent, core, *pair), core) for pair in pairwise(even))
-    return even if fit else bounds
+    even: list[int] = (np.arange(slices + 1) * grains // slices * each.grain).tolist()
+    return (
+        even
+        if all(_load(_need(each, core, *pair), core) <= 1 for pair in pairwise(even))
+        else bounds
+    )
 
 
-def _largest_fitting(fits: Callable[[int], bool], largest: int, guess: int) -> int:
-    """Return the largest count that fits, searched outwards from a guess; 0 where not one does."""
-    low, high = 0, largest + 1  # `low` fits, `high` does not
-    near, step = min(guess, largest), max(1, guess // 16)
-    while high - low > 1:
-        if fits(near):
-            low, near = near, near + step
-        else:
-            high, near = near, near - step
-        if not low < near < high:
-            near = (low + high) // 2
-        step *= 2
+def _largest_fitting(load: Callable[[int], float], largest: int, guess: int) -> int:
+    """Return a count with load <= 1, the largest to within one in 64; 0 where not one has it.
+
+    Loads grow nearly in proportion to counts, so the next guess is the count over its load.
+    """
+    low, high, near = 0, largest + 1, min(guess, largest)  # `low` fits, `high` does not
+    while high - low > max(1, low // 64):
+        share = load(near)
+        low, high = (near, high) if share <= 1 else (low, near)
+        near = min(max(int(near / max(share, 1e-9)), low + 1), high - 1)
     return low
 
 
-def _alone(each: Ordered, sent: Array, core: Lists, first: int) -> list[Violation | str]:
-    """Return every limit that a single neuron breaks."""
-    need = _need(each, sent, core, first, first + 1)
-    synapses = 0
-    if core.synaptic_memory_bits is not None:
-        one = axon_bits(np.int64(1), max((s.weight_bits for s, _ in each.incoming), default=8) + 12,
-                        core)  # fmt: skip
-        synapses = core.synaptic_memory_bits.whole // int(one)
-    found: list[Violation | str] = []
-    for name, (figure, limit) in _broken(need, core).items():
-        words, fix = RESOURCES[name]
-        who = f"neuron {each.order[first]} of {each.name!r} alone"
-        found.append(
-            Violation(who, words, figure, limit, fix.format(limit=limit, synapses=synapses))
+def _alone(each: Ordered, sent: Array, core: Lists) -> list[Violation | str]:
+    """Return every limit that a neuron breaks by itself, with the worst such neuron."""
+    in_axons, bits, most = (np.zeros(each.order.size, np.int64) for _ in range(3))
+    for synapses, matrix in each.incoming:
+        inputs = np.diff(matrix.indptr).astype(np.int64)
+        in_axons += inputs
+        one = list_bits(
+            np.ones(1, np.int64), 1, synapses.weight_bits, synapses.delay_steps > 1, core
         )
+        bits += inputs * one[0]
+        most = np.maximum(most, one[0])
+    found: list[Violation | str] = []
+    for name, figures in (
+        ("in_axons", in_axons), ("out_axons", sent), ("synaptic_memory_bits", bits)
+    ):  # fmt: skip
+        limit = _limits(core).get(name, NOT_PUBLISHED)
+        broken = np.count_nonzero(figures > limit)
+        if not broken:
+            continue
+        worst = int(figures.argmax())
+        words, fix = RESOURCES[name]
+        others = f" (the worst of {broken} such neurons)" if broken > 1 else ""
+        who = f"neuron {each.order[worst]} of {each.name!r} alone{others}"
+        told = fix.format(limit=limit, inputs=limit // max(int(most[worst]), 1))
+        found.append(Violation(who, words, int(figures[worst]), limit, told))
     return found
 
 
-def _need(each: Ordered, sent: Array, core: Lists, first: int, end: int) -> dict[str, int]:
-    """Return what the neurons at places first .. end of the order ask of a core, by resource."""
+def _need(each: Ordered, core: Lists, first: int, end: int) -> dict[str, int]:
+    """Return what the neurons at places first .. end of the order ask of a core, by resource.
+
+    Out-axons are not among it: they depend on how everything else is cut.
+    """
     in_axons = bits = count = 0
     for synapses, matrix in each.incoming:
-        per_axon = np.bincount(_sources(matrix, first, end))
-        in_axons += int(np.count_nonzero(per_axon))
+        per_axon = count_each(_sources(matrix, first, end), matrix.shape[1])[1]
+        in_axons += per_axon.size
         count += int(matrix.indptr[end] - matrix.indptr[first])
         if core.synaptic_memory_bits is not None:
             delayed = synapses.delay_steps > 1
@@ -283,7 +302,7 @@ def _need(each: Ordered, sent: Array, core: Lists, first: int, end: int) -> dict
     return {
         "compartments": end - first,
         "in_axons": in_axons,
-        "out_axons": int(sent[first:end].sum()),
+        "out_axons": 0,
         "synaptic_memory_bits": bits,
         "compartment_configs": np.unique(each.codes[first:end, 0]).size,
         "threshold_configs": np.unique(each.codes[first:end, 1]).size,
@@ -291,13 +310,15 @@ def _need(each: Ordered, sent: Array, core: Lists, first: int, end: int) -> dict
     }
 
 
-def _broken(need: dict[str, int], core: Lists) -> dict[str, tuple[int, int]]:
-    """Return resource -> (figure, limit) of every limit of one core that a need breaks."""
-    return {
-        name: (need[name], limit.whole)
-        for name in RESOURCES
-        if (limit := getattr(core, name)) is not None and need[name] > limit.value
-    }
+def _load(need: dict[str, int], core: Lists) -> float:
+    """Return the largest share of a core's limits that a need takes; above 1 it does not fit."""
+    return max(need[name] / limit for name, limit in _limits(core).items())
+
+
+def _limits(core: Lists) -> dict[str, int]:
+    """Return the limits that are published, by resource."""
+    figures = ((name, getattr(core, name)) for name in RESOURCES)
+    return {name: figure.whole for name, figure in figures if figure is not None}
 
 
 def _put(cores: list[Open], name: str, neurons: Array, need: dict[str, int], core: Lists) -> None:
@@ -305,16 +326,24 @@ def _put(cores: list[Open], name: str, neurons: Array, need: dict[str, int], cor
     if cores:
         others = [held for _, _, held in cores[-1].held]
         total = {key: need[key] + sum(other[key] for other in others) for key in need}
-        if not _broken(total, core):
+        if _load(total, core) <= 1:
             cores[-1].held.append((name, neurons, need))
             return
     cores.append(Open([(name, neurons, need)]))
 
 
-def _too_many(program: Program, cores: int, chip: Chip, chips: int) -> Violation:
-    enough = -(-cores // chip.cores)
-    fix = f"--chips {enough}" if enough <= chip.most_chips else "use fewer or smaller layers"
-    return Violation(program.name, "cores", cores, chip.cores * chips, fix)
+def _too_many(program: Program, cores: list[Open], chip: Chip, chips: int) -> Violation:
+    """Say how many chips would do, or how much of the largest layer would fit."""
+    limit = chip.cores * chips
+    enough = -(-len(cores) // chip.cores)
+    fix = f"--chips {enough}"
+    if enough > chip.most_chips:
+        owners = [held[0] for core in cores for held in core.held]
+        largest = max(dict.fromkeys(owners), key=owners.count)
+        parts = [neurons for core in cores for name, neurons, _ in core.held if name == largest]
+        kept = sum(part.size for part in parts[: max(limit - len(cores) + len(parts), 0)])
+        fix = f"use at most {kept} neurons in {largest!r}" if kept else "use fewer layers"
+    return Violation(program.name, "cores", len(cores), limit, fix)
 
 
 def _is_sparse(core: Lists) -> Callable[[Synapses, Array, int], bool]:
@@ -330,8 +359,6 @@ def _is_sparse(core: Lists) -> Callable[[Synapses, Array, int], bool]:
 def _use(chip: Chip, core: Lists, number: int, each: Open, out_axons: int) -> CoreUse:
     needs = [need for _, _, need in each.held]
     total = {key: sum(need[key] for need in needs) for key in needs[0]} | {"out_axons": out_axons}
-    held = {
-        name: (total[name], None if getattr(core, name) is None else getattr(core, name).whole)
-        for name in RESOURCES
-    }
+    limits = _limits(core)
+    held = {name: (total[name], limits.get(name)) for name in RESOURCES}
     return CoreUse(number, number // chip.cores, *chip.tile(number), total["synapses"], held)

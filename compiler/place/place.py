@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import ChipError
-from spikeport.compiler.fabric import Lists, Processor
+from spikeport.compiler.fabric import Crossbar, Ensemble, Layers, Lists, Processor
 from spikeport.compiler.image import Image
+from spikeport.compiler.place.crossbar import place_crossbar
+from spikeport.compiler.place.ensemble import place_ensemble
+from spikeport.compiler.place.layers import place_layers
 from spikeport.compiler.place.lists import place_lists
 from spikeport.compiler.place.processor import place_on_processor
 from spikeport.compiler.program import Program
 
 #: Type of a chip's cores -> how a Program is placed on them: (program, chip, chips) -> Image.
 FABRICS: Mapping[type, Callable[[Program, Chip, int], Image]] = {
+    Crossbar: place_crossbar,
+    Ensemble: place_ensemble,
+    Layers: place_layers,
     Lists: place_lists,
     Processor: place_on_processor,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -38,7 +39,7 @@ def find_routes(
     rows: Mapping[str, sp.csr_matrix],
     is_sparse: Callable[[Synapses, Array, int], bool] = lambda synapses, per_axon, targets: False,
 ) -> tuple[Route, ...]:
-    """Return the routes of placed slices, one for each (population, source core, target core).
+    """Return the routes of placed slices, one for each population and core that it reaches.
 
     Args:
         program: what runs.
@@ -47,33 +48,56 @@ def find_routes(
         is_sparse: (projection, synapses per axon, targets) -> do these lists store indices.
     """
     home = home_of(program, slices)
-    found: dict[tuple[str, int], Array] = {}
-    sparse: dict[tuple[str, int], Array] = {}
+    found: dict[tuple[str, int], list[tuple[Array, Array, Array]]] = {}
     for part in slices:
         for each in program.into(part.population):
             size = program.populations[each.pre].size
-            chosen = rows[each.name][part.neurons]
-            per_axon = np.bincount(chosen.indices, minlength=size)
-            total = found.setdefault((each.pre, part.core), np.zeros(size, np.int64))
-            total += per_axon
-            if is_sparse(each, per_axon, part.neurons.size):
-                indexed = sparse.setdefault((each.pre, part.core), np.zeros(size, np.int64))
-                indexed += per_axon
+            neurons, synapses = count_each(rows[each.name][part.neurons].indices, size)
+            indexed = is_sparse(each, synapses, part.neurons.size)
+            lists = found.setdefault((each.pre, part.core), [])
+            lists.append((neurons, synapses, synapses * indexed))
     routes = []
-    for (pre, target), per_axon in found.items():
-        senders = np.flatnonzero(per_axon)
-        senders = senders[np.argsort(home[pre][senders], kind="stable")]
-        cuts = np.flatnonzero(np.diff(home[pre][senders])) + 1
-        lists = sparse.get((pre, target), np.zeros(per_axon.size, np.int64))
-        for neurons in np.split(senders, cuts) if senders.size else ():
-            source = int(home[pre][neurons[0]])
-            routes.append(Route(pre, source, target, neurons, per_axon[neurons], lists[neurons]))
+    for (pre, target), lists in found.items():
+        neurons, synapses, sparse = lists[0] if len(lists) == 1 else _summed(lists)
+        if neurons.size:
+            routes.append(Route(pre, target, neurons, home[pre][neurons], synapses, sparse))
     return tuple(routes)
+
+
+def count_each(numbers: Array, end: int) -> tuple[Array, Array]:
+    """Return which numbers of 0 .. end - 1 occur, ascending, and how often each does."""
+    if numbers.size * 8 < end:  # a table of all would be mostly empty
+        return np.unique(numbers, return_counts=True)
+    counts = np.bincount(numbers, minlength=end)
+    some = np.flatnonzero(counts)
+    return some, counts[some]
+
+
+def _summed(lists: list[tuple[Array, Array, Array]]) -> tuple[Array, Array, Array]:
+    """Return one list of senders: what several projections bring to a core."""
+    neurons, synapses, sparse = (np.concatenate(each) for each in zip(*lists, strict=True))
+    some, place = np.unique(neurons, return_inverse=True)
+    whole, indexed = np.bincount(place, weights=synapses), np.bincount(place, weights=sparse)
+    return some, whole.astype(np.int64), indexed.astype(np.int64)
 
 
 def traffic_between(routes: tuple[Route, ...], cores: int) -> sp.csr_matrix:
     """Return the packets from core to core if every neuron spikes once, (cores, cores)."""
-    on_chip = [route for route in routes if route.source_core != OUTSIDE]
-    ends = ([route.source_core for route in on_chip], [route.target_core for route in on_chip])
-    packets = [route.neurons.size for route in on_chip]
-    return sp.csr_matrix((packets, ends), shape=(cores, cores))
+    packets = np.zeros((cores, cores), np.int64)
+    for route in routes:
+        inside = route.source_cores[route.source_cores != OUTSIDE]
+        packets[:, route.target_core] += np.bincount(inside, minlength=cores)
+    return sp.csr_matrix(packets)
+
+
+def moved(routes: tuple[Route, ...], where: Array) -> tuple[Route, ...]:
+    """Return the routes with core i moved to core `where[i]`."""
+    where = np.append(where, OUTSIDE)  # so that -1 stays -1
+    return tuple(
+        replace(
+            route,
+            target_core=int(where[route.target_core]),
+            source_cores=where[route.source_cores],
+        )
+        for route in routes
+    )

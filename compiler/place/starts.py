@@ -45,7 +45,7 @@ def snake_order(field: Field) -> Array:
 
 
 def spread(across: Array, upwards: Array, field: Field) -> Array:
-    """Return slots that keep the order of two coordinates: columns by the first, rows by the second.
+    """Return slots in the order of two coordinates: columns by the first, rows by the second.
 
     Only as many columns and rows, in the middle, are used as make the picture nearly square.
     """

@@ -1,138 +1,157 @@
 """Re-check an Image with code that shares nothing with the mapper.
 
-Every neuron is on exactly one core, every synapse is reached by exactly one axon from the core
-of its sender, no core is over a limit, every core exists. What a core holds is counted again
-from its slices; only the bits of its memory are taken from the mapper's account.
+This file holds what is true on every chip: cores and chips exist, every neuron has one place, and
+what a core is said to hold has the limits of the chip's description. Each fabric has a file of its
+own, `verify_*.py`, that counts every resource again from the Program and compares every synapse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+
 import numpy as np
-import scipy.sparse as sp
 
 from spikeport.compiler.errors import FitError
-from spikeport.compiler.fabric import Lists
-from spikeport.compiler.image import Image
+from spikeport.compiler.fabric import Crossbar, Ensemble, Layers, Lists, Processor
+from spikeport.compiler.image import CoreUse, Image
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.place.tables import tables
+from spikeport.compiler.place.verify_crossbar import wrong_on_crossbar
+from spikeport.compiler.place.verify_ensemble import wrong_on_ensemble
+from spikeport.compiler.place.verify_layers import wrong_on_layers
+from spikeport.compiler.place.verify_lists import wrong_on_lists
+from spikeport.compiler.place.verify_tables import wrong_tables
+
+#: Up to so many synapses the tables of a chip with lists are built and read back every time.
+ALWAYS_READ_BACK = 1_000_000
 
 
-def verify(image: Image) -> Image:
+def verify(image: Image, full: bool = False) -> Image:
     """Return the image as it is.
+
+    Where every synapse is, is compared always. On chips with lists, their weights and delays are
+    compared in the packed tables, which costs about as much as building these: without `full`
+    only up to `ALWAYS_READ_BACK` synapses.
+
+    Args:
+        image: on any chip.
+        full: read back the tables of an image of any size.
 
     Raises:
         FitError: what is wrong with it; this is an error of the mapper, never of the user.
     """
-    wrong = _neurons_once(image) or [*_synapses_once(image), *_limits(image)]
+    wrong = [*wrong_in_outline(image)] or [*CHECKS[type(image.chip.core)](image)]
+    if not wrong and isinstance(image.chip.core, Lists):
+        size = sum(each.count for each in image.program.synapses)
+        if full or size <= ALWAYS_READ_BACK:
+            wrong = [*wrong_tables(image, tables(image))]
     if wrong:
         raise FitError(f"the placement of {image.program.name} is wrong", tuple(wrong), "report it")
     return image
 
 
-def _neurons_once(image: Image) -> list[str]:
-    cores = {use.core for use in image.cores}
-    wrong = [
-        f"core {part.core} holds {part.population!r} and does not exist"
-        for part in image.slices
-        if part.core not in cores
-    ]
-    wrong += [
-        f"{route.pre!r} sends to core {route.target_core}, which does not exist"
-        for route in image.routes
-        if route.target_core not in cores
-    ]
-    for name in image.program.neurons:
-        held = [part.neurons for part in image.slices if part.population == name]
-        seen = np.sort(np.concatenate(held)) if held else np.zeros(0, int)
-        if not np.array_equal(seen, np.arange(image.program.populations[name].size)):
-            wrong.append(f"the neurons of {name!r} are not each on one core")
-    return wrong
+def wrong_in_outline(image: Image) -> Iterator[str]:
+    """Yield what is wrong with chips, cores, slices and delays on any fabric."""
+    if not 1 <= image.chips <= image.chip.most_chips:
+        yield f"{image.chips} chips are used, {image.chip.most_chips} can be linked"
+    yield from _wrong_cores(image)
+    yield from _wrong_slices(image)
+    yield from _wrong_delays(image)
 
 
-def _cores_of(image: Image) -> dict[str, Array]:
-    """Return the core of every neuron; -1 for inputs, which come from the host."""
-    sizes = {name: pop.size for name, pop in image.program.populations.items()}
-    cores = {name: np.full(size, -1, np.int64) for name, size in sizes.items()}
-    for part in image.slices:
-        cores[part.population][part.neurons] = part.core
-    return cores
-
-
-def _synapses_once(image: Image) -> list[str]:
-    """Compare, per sender and core, the synapses of the Program with those behind the axons."""
-    cores = _cores_of(image)
-    extents = {name: (home.size, image.chip.cores * image.chips) for name, home in cores.items()}
-    wanted = {name: sp.csr_matrix(extent, dtype=np.int64) for name, extent in extents.items()}
-    routed = dict(wanted)
-    for each in image.program.synapses:
-        matrix = sp.coo_matrix(each.mantissa)
-        used = matrix.data != 0
-        cells = (matrix.col[used], cores[each.post][matrix.row[used]])
-        ones = np.ones(cells[0].size, np.int64)
-        wanted[each.pre] = wanted[each.pre] + sp.csr_matrix((ones, cells), extents[each.pre])
-    wrong = []
-    for route in image.routes:
-        cells = (route.neurons, np.full(route.neurons.size, route.target_core))
-        routed[route.pre] = routed[route.pre] + sp.csr_matrix(
-            (route.synapses, cells), extents[route.pre]
-        )
-        if (cores[route.pre][route.neurons] != route.source_core).any():
-            wrong.append(f"an axon of {route.pre!r} does not start at core {route.source_core}")
-    return wrong + [
-        f"the synapses that {name!r} reaches are not those of the program"
-        for name, table in wanted.items()
-        if (table != routed[name]).nnz
-    ]
-
-
-def _limits(image: Image) -> list[str]:
-    limits = image.chip.core
-    wrong: list[str] = []
-    if not isinstance(limits, Lists):
-        return wrong
+def _wrong_cores(image: Image) -> Iterator[str]:
+    numbers = [use.core for use in image.cores]
+    if numbers != sorted(numbers):
+        yield "the cores are not in the order of their numbers"
+    if len(set(numbers)) < len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        yield f"core {twice} is described twice"
+    mesh = image.chip.topology
+    per_chip = mesh.tiles_x.whole * mesh.tiles_y.whole * mesh.cores_per_tile.whole
     for use in image.cores:
-        configs, thresholds = _configs(image, use.core)
-        for figure, limit, what in (
-            (_compartments(image, use.core), limits.compartments, "compartments"),
-            (_in_axons(image, use.core), limits.in_axons, "in-axons"),
-            (_out_axons(image, use.core), limits.out_axons, "out-axons"),
-            (use.used("synaptic_memory_bits"), limits.synaptic_memory_bits, "memory bits"),
-            (configs, limits.compartment_configs, "compartment configurations"),
-            (thresholds, limits.threshold_configs, "threshold configurations"),
-        ):
-            if limit is not None and figure > limit.value:
-                wrong.append(f"core {use.core} holds {figure} {what}, the limit is {limit.value}")
-    there = image.chip.cores * image.chips
-    wrong += [f"core {use.core} does not exist" for use in image.cores if use.core >= there]
-    return wrong
-
-
-def _compartments(image: Image, core: int) -> int:
-    return sum(part.neurons.size for part in image.slices if part.core == core)
-
-
-def _in_axons(image: Image, core: int) -> int:
-    """Count the lists of a core: one per sender, projection and slice."""
-    found = 0
-    for part in image.slices:
-        for each in image.program.into(part.population) if part.core == core else ():
-            rows = sp.csr_matrix(each.mantissa)[part.neurons].tocoo()
-            found += np.unique(rows.col[rows.data != 0]).size
-    return found
-
-
-def _out_axons(image: Image, core: int) -> int:
-    return sum(route.neurons.size for route in image.routes if route.source_core == core)
-
-
-def _configs(image: Image, core: int) -> tuple[int, int]:
-    """Count the different compartment and threshold configurations of a core."""
-    configs: set[tuple[int, ...]] = set()
-    thresholds: set[int] = set()
-    for part in image.slices:
-        cell = image.program.populations[part.population].cell
-        if part.core != core or cell is None:
+        if not 0 <= use.core < per_chip * image.chips:
+            yield f"core {use.core} does not exist: there are {per_chip * image.chips}"
             continue
-        columns = [column[part.neurons].tolist() for column in cell.configuration]
-        configs |= set(zip(*columns, strict=True))
-        thresholds |= set(cell.v_threshold[part.neurons].tolist())
-    return len(configs), len(thresholds)
+        chip = use.core // per_chip
+        if use.chip != chip:
+            yield f"core {use.core} is on chip {chip}, not {use.chip}"
+        column, y = divmod(use.core % per_chip // mesh.cores_per_tile.whole, mesh.tiles_y.whole)
+        x = chip * mesh.tiles_x.whole + column
+        if (use.tile_x, use.tile_y) != (x, y):
+            yield f"core {use.core} is on tile ({x}, {y}), not ({use.tile_x}, {use.tile_y})"
+        yield from _wrong_limits(image, use)
+
+
+def _wrong_limits(image: Image, use: CoreUse) -> Iterator[str]:
+    """Compare the limits that are told with those of the description, where that has one."""
+    for name, (figure, told) in use.held.items():
+        stated = getattr(image.chip.core, name, None)
+        limit = getattr(stated, "value", None)
+        if limit is not None and told != limit:
+            yield f"core {use.core} is said to have {told} {name}, the chip has {limit}"
+        if told is not None and figure > told:
+            yield f"core {use.core} holds {figure} {name}, the limit is {told}"
+
+
+def _wrong_slices(image: Image) -> Iterator[str]:
+    cores = {use.core for use in image.cores}
+    populations = image.program.populations
+    times = {name: np.zeros(populations[name].size, np.int64) for name in image.program.neurons}
+    for part in image.slices:
+        if part.population not in times:
+            yield f"core {part.core} holds {part.population!r}, which is no population of neurons"
+            continue
+        if part.core not in cores:
+            yield f"core {part.core} holds {part.population!r} and does not exist"
+        size = populations[part.population].size
+        if part.neurons.size == 0:
+            yield f"a slice of {part.population!r} on core {part.core} is empty"
+        elif part.neurons.min() < 0 or part.neurons.max() >= size:
+            yield f"core {part.core} holds a neuron of {part.population!r} beyond its {size}"
+        else:
+            if (np.diff(part.neurons) <= 0).any():
+                yield f"a slice of {part.population!r} on core {part.core} is not in order"
+            times[part.population] += np.bincount(part.neurons, minlength=size)
+    for name, seen in times.items():
+        yield from _not_once(name, seen)
+
+
+def _not_once(name: str, seen: Array) -> Iterator[str]:
+    missing, doubled = np.flatnonzero(seen == 0), np.flatnonzero(seen > 1)
+    if missing.size:
+        yield f"neuron {missing[0]} of {name!r} is on no core, and {missing.size - 1} more"
+    if doubled.size:
+        yield f"neuron {doubled[0]} of {name!r} is on two cores, and {doubled.size - 1} more"
+
+
+def _wrong_delays(image: Image) -> Iterator[str]:
+    allowed = image.chip.limits.delay_steps
+    for each in image.program.synapses:
+        least = image.chip.input_delay if each.pre in image.program.inputs else allowed.low
+        if not least <= each.delay_steps <= max(allowed.high, least):
+            yield f"{each.name!r} has a delay of {each.delay_steps}, the limit is {allowed.high}"
+
+
+def wrong_on_processor(image: Image) -> Iterator[str]:
+    """Yield what is wrong on a conventional processor: all is on core 0, nothing travels."""
+    if [use.core for use in image.cores] != [0]:
+        yield "a processor has the one core 0"
+    if image.routes:
+        yield "a processor has no routes"
+    neurons = sum(image.program.populations[name].size for name in image.program.neurons)
+    for use in image.cores:
+        if use.used("compartments") != neurons:
+            yield f"core {use.core} is said to hold {use.used('compartments')} of {neurons} neurons"
+        synapses = sum(each.count for each in image.program.synapses)
+        if use.synapses != synapses:
+            yield f"core {use.core} is said to hold {use.synapses} of {synapses} synapses"
+
+
+#: Type of a chip's cores -> what is wrong with an image on them.
+CHECKS: Mapping[type, Callable[[Image], Iterator[str]]] = {
+    Crossbar: wrong_on_crossbar,
+    Ensemble: wrong_on_ensemble,
+    Layers: wrong_on_layers,
+    Lists: wrong_on_lists,
+    Processor: wrong_on_processor,
+}

@@ -93,9 +93,11 @@ def compared_as(cell: Membrane, chip: Chip) -> str:
     return "greater_equal" if native and exact else "greater"
 
 
-def always_spiking(arithmetic: Arithmetic) -> Cell:
-    """Return the bias neuron: v = 1 > 0 in every step."""
+def always_spiking(chip: Chip, arithmetic: Arithmetic) -> Cell:
+    """Return the bias neuron: v = 1 > 0 in every step, or 0 >= 0 where no bias is above 0."""
     forgets = np.full(1, (1 << arithmetic.decay_bits) - 1, np.int32)
+    if chip.limits.bias_mantissa.high < 1:
+        return neutral_cell(1, decay_u=forgets, threshold="greater_equal")
     return neutral_cell(1, decay_u=forgets, bias_mantissa=np.ones(1, np.int32))
 
 

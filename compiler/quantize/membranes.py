@@ -48,9 +48,7 @@ def quantize_membranes(
         if pop.kind == "input":
             populations[name] = CellPopulation("input", pop.shape, None, np.ones(pop.size))
         elif pop.kind == "constant":
-            populations[name] = CellPopulation(
-                "constant", (1,), always_spiking(arithmetic), np.ones(1)
-            )
+            populations[name] = _constant(chip, arithmetic)
         else:
             lost: list[dict[str, Any]] = []
             synapses += _synapses(clocked, name, chip, scalings, lost)
@@ -83,8 +81,8 @@ def quantize_membranes(
     )
 
 
-def _constant(arithmetic: Arithmetic) -> CellPopulation:
-    return CellPopulation("constant", (1,), always_spiking(arithmetic), np.ones(1))
+def _constant(chip: Chip, arithmetic: Arithmetic) -> CellPopulation:
+    return CellPopulation("constant", (1,), always_spiking(chip, arithmetic), np.ones(1))
 
 
 def _synapses(

@@ -19,7 +19,7 @@ from spikeport.compiler.clocked import Clocked, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
-from spikeport.compiler.quantize.arithmetic import arithmetic_of
+from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
 from spikeport.compiler.quantize.weights import scaled_rows
 
@@ -104,6 +104,8 @@ def _scaling(
         most = [_most_sent(clocked, p, known) for p in incoming]
         bounds = [scaled_rows(p.matrix, gain * m) for p, m in zip(incoming, most, strict=True)]
         peak = bound_of_weights(cell, bounds)
+        if chip.arithmetic not in LOIHI:  # narrow states that saturate: room above the threshold
+            peak = replace(peak, v=min(peak.v, HEADROOM * _finite(cell.v_threshold) or peak.v))
     spiking = [p for p in incoming if clocked.populations[p.pre].signal != "analog"]
     folded: list[Any] = [scaled_rows(p.matrix, gain) for p in spiking]
     scaling = Scaling(
@@ -115,6 +117,10 @@ def _scaling(
     largest = max(headroom * peak.v * scaling.full, 1.0)
     shift = max(1, int(np.ceil(np.log2(largest / ((1 << (chip.message_bits - 1)) - 1)))))
     return replace(scaling, message_shift=shift, unit=scaling.full / (1 << shift))
+
+
+def _finite(levels: Array) -> float:
+    return float(np.abs(levels[np.isfinite(levels)]).max(initial=0.0))
 
 
 def _repeating(

@@ -44,7 +44,7 @@ def _check_kind(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Non
             f"run it with --set {name}.spike=binary (compare the accuracy), or choose a chip with "
             "counts: --chip generic_graded",
         )
-    if not isinstance(cell, Membrane):
+    if not isinstance(cell, Membrane) or pop.kind == "Relay":  # a relay keeps nothing to reset
         return
     readers = [p.post for p in clocked.projections if p.pre == name]
     if pop.signal == "analog" and readers and "graded" not in chip.signals:

@@ -56,9 +56,7 @@ def choose_scale(
     spread = [largest_of(matrix) for matrix in used]
     top = 1 << chip.limits.weight_exponent.high
     limits += [full_of(grid_of(values_of(each), chip)) * top / largest_of(each) for each in used]
-    drives = (HEADROOM * peak.drive, largest_of(cell.drive_v))
-    biggest = chip.limits.bias_mantissa.high << chip.limits.bias_exponent.high
-    limits += [biggest / (value * aligned) for value in drives if value > 0]
+    limits += _room_for_drives(name, cell, peak, chip, aligned)
     if not limits:
         return 1.0
     best = min(limits)
@@ -80,6 +78,25 @@ def choose_scale(
     near = [value for value in candidates if best / 4 < value <= best]
     scale = min(near, key=lambda value: (_error(folded, value, chip), -value))
     return _on_threshold(cell, theta, scale)
+
+
+def _room_for_drives(
+    name: str, cell: Membrane, peak: Peaks, chip: Chip, aligned: int
+) -> list[float]:
+    """Return the largest scales at which bias registers hold what moves v in every step."""
+    register, exponent = chip.limits.bias_mantissa, chip.limits.bias_exponent.high
+    up, down = float(cell.drive_v.max(initial=0.0)), float(-cell.drive_v.min(initial=0.0))
+    written = HEADROOM * peak.drive  # by the host, of either sign
+    limits = []
+    for value, most in ((max(up, written), register.high), (max(down, written), -register.low)):
+        if value > 0 and most <= 0:
+            raise LoweringError(
+                f"v of {name!r} is moved {'up' if most == register.high else 'down'} in every step",
+                f"bias registers of {chip.name} hold {register.low} to {register.high}",
+                "take v_leak or the real-valued input away, or choose another chip",
+            )
+        limits += [(most << exponent) / (value * aligned)] if value > 0 else []
+    return limits
 
 
 def _on_threshold(cell: Membrane, theta: Array, scale: float) -> float:

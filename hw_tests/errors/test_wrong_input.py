@@ -176,7 +176,7 @@ WRONG = {
     "a folder below a file": (deploy(out="file/out"), "net.nir", "is a file"),
     "the present folder in use": (deploy(out="."), "net.nir", "is in use"),
     "a graph that does not fit": (
-        deploy("wide.nir", chip="small.yaml"), "wide.nir", "needs 5 cores, small has 1"
+        deploy("wide.nir", chip="small.yaml"), "wide.nir", "needs 5 cores, the limit is 1"
     ),
     "a graph that does not fit, exported": (
         EXPORT.replace("net.nir", "wide.nir").replace("loihi1", "small.yaml"),
@@ -313,10 +313,9 @@ def test_a_check_that_does_not_fit_exits_2_and_lists_why(here, monkeypatch, caps
     code, out, _ = spikeport(monkeypatch, capsys, "check wide.nir --chip small.yaml")
     assert code == 2
     assert out == (
-        "wide.nir does not fit small:\n"
-        "  - the network needs 5 cores, small has 1: use fewer or smaller layers, "
-        "or several chips\n"
+        "wide.nir does not fit small:\n  - wide.nir needs 5 cores, the limit is 1: --chips 5\n"
     )
+    assert spikeport(monkeypatch, capsys, "check wide.nir --chip small.yaml --chips 5")[0] == 0
     assert spikeport(monkeypatch, capsys, "check net.nir --chip small.yaml")[0] == 0
     assert tree(here) == before
 

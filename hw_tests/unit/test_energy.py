@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from spikeport.compiler.measure.energy import column_of, neurobench
 from spikeport.compiler.place.place import place
 from spikeport.compiler.place.verify import verify
 from spikeport.compiler.program import Cell, CellPopulation, Program, Synapses
+from spikeport.costed import energy_of, energy_plain, static_of
 from spikeport.verbs import run
 
 LOIHI = backends.find_chip("loihi1")
@@ -40,7 +41,7 @@ def lonely(tmp_path):
     path = tmp_path / "lonely.yaml"
     path.write_text(text)
     chip = backends.find_chip(str(path))
-    assert (chip.limits.compartments_per_core.value, chip.cores) == (1, 40)
+    assert (chip.core.compartments.value, chip.cores) == (1, 40)
     return chip
 
 
@@ -75,8 +76,31 @@ def six_neurons() -> Program:
 X = np.array([[1, 1, 0, 1], [0, 1, 0, 0]], np.uint8)[:, :, None]
 
 
+def in_order(image):
+    """Return a placed image with a[0], a[1], ... and b on the cores 0, 1, ...
+
+    The mapper is free to put them elsewhere; hops are counted by hand, so they are put by hand.
+    """
+    parts = sorted(image.slices, key=lambda part: (part.population, part.neurons[0]))
+    number = {core: n for n, core in enumerate(dict.fromkeys(part.core for part in parts))}
+
+    def moved(cores):
+        return np.array([number.get(core, core) for core in cores.tolist()])
+
+    uses = []
+    for use in sorted(image.cores, key=lambda use: number[use.core]):
+        x, y = image.chip.tile(number[use.core])
+        uses.append(replace(use, core=number[use.core], tile_x=x, tile_y=y))
+    routes = tuple(
+        replace(r, target_core=number[r.target_core], source_cores=moved(r.source_cores))
+        for r in image.routes
+    )
+    slices = tuple(replace(part, core=number[part.core]) for part in parts)
+    return replace(image, slices=slices, routes=routes, cores=tuple(uses))
+
+
 def costed(chip, column, pieces=None):
-    image = verify(place(six_neurons(), chip))
+    image = in_order(verify(place(six_neurons(), chip)))
     return sp.cost(image, run(image, X), column, pieces)
 
 
@@ -97,7 +121,7 @@ def test_every_event_is_counted(lonely):
     A soma is updated when something arrives and once more when that current is forgotten: a in
     steps 1 to 5 of the first sample and 2 and 3 of the second, b in 2 to 5, and in 3 and 4.
     """
-    image = place(six_neurons(), lonely)
+    image = in_order(place(six_neurons(), lonely))
     assert [(use.tile_x, use.tile_y) for use in image.cores] == [
         (0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0),
     ]  # fmt: skip
@@ -204,6 +228,76 @@ def test_the_summary_names_its_sources():
     assert "Davies et al." in summary["source"]
     assert "Frady et al." in summary["uncertainty_source"]
     assert summary["by_kind"].keys() <= DAVIES.keys()
+
+
+def with_figure(chip, column, kind, **changed):
+    """Return a chip with one figure of one cost column changed."""
+    held = chip.costs[column]
+    figure = held.figures[kind].model_copy(update=changed)
+    other = held.model_copy(update={"figures": {**held.figures, kind: figure}})
+    return chip.model_copy(update={"costs": {**chip.costs, column: other}})
+
+
+def test_an_unverified_figure_is_listed_and_in_no_sum():
+    doubted = with_figure(LOIHI, "davies2018", "synaptic_op", basis="unverified")
+    whole, found = costed(LOIHI, "davies2018"), costed(doubted, "davies2018")
+    assert events(found) == events(whole), "the ledger has every event"
+    lost = whole.by("kind")["synaptic_op"]
+    assert lost > 0
+    assert found.joules_per_sample == pytest.approx(whole.joules_per_sample - lost)
+    assert found.interval[1] == pytest.approx((whole.joules_per_sample - lost) * 1.2)
+    for key in ("kind", "population", "core"):
+        assert sum(found.by(key).values()) == pytest.approx(found.joules_per_sample)
+    assert "synaptic_op" not in found.by("kind")
+    assert (found.left_out, whole.left_out) == (["synaptic_op"], [])
+    plain = energy_plain({"davies2018": found}, found)
+    assert plain["known"]
+    (line, *_) = [each for each in plain["ledger"] if each["kind"] == "synaptic_op"]
+    assert line["basis"] == "unverified"
+    assert line["joules_per_sample"] > 0
+
+
+def test_a_column_of_unverified_figures_alone_is_no_energy():
+    chip = LOIHI
+    for kind in LOIHI.costs["davies2018"].figures:
+        chip = with_figure(chip, "davies2018", kind, basis="unverified")
+    found = costed(chip, "davies2018")
+    plain = energy_plain({"davies2018": found}, found)
+    assert (plain["known"], plain["joules_per_sample"], plain["interval"]) == (False, None, None)
+    assert plain["why"].startswith("no figure of the column davies2018 has a source")
+    assert plain["ledger"]
+
+
+def test_a_chip_without_costs_says_so_wherever_it_is_asked():
+    free = LOIHI.model_copy(update={"costs": {}, "default_cost": "", "static_power": None})
+    with pytest.raises(ChipError, match="no energy per event has been published"):
+        column_of(free, None)
+    assert energy_of(free, {}, "") == {
+        "known": False,
+        "why": "no energy per event has been published for loihi1",
+        "static": "Dynamic energy only; static power is not known.",
+    }
+
+
+def test_static_power_says_that_it_is_unverified():
+    power = LOIHI.static_power.model_copy(update={"basis": "unverified"})
+    said = static_of(LOIHI.model_copy(update={"static_power": power}))
+    assert ", unverified) times the run time" in said
+    assert "unverified" not in static_of(LOIHI)
+
+
+def test_on_a_processor_every_weight_and_every_neuron_costs_in_every_step():
+    """6 neurons and 4 + 5 weights that are not zero, 4 + 2 steps, whoever spikes."""
+    cpu = backends.find_chip("cpu_i7_4960x")
+    image = place(six_neurons(), cpu)
+    for x in (X, np.zeros_like(X)):
+        counts = events(sp.cost(image, run(image, x), "degnan2016", pieces=1))
+        assert counts == {
+            ("a", "soma_access"): 5 * 6,
+            ("b", "soma_access"): 1 * 6,
+            ("in", "dense_synaptic_op"): 4 * 6,
+            ("a", "dense_synaptic_op"): 5 * 6,
+        }
 
 
 def test_placement_changes_hops_and_no_other_event(lonely):

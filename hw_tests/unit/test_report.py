@@ -468,15 +468,6 @@ def test_a_large_raster_is_thinned_out_and_says_so() -> None:
     assert drawn.only_reference.count("M") + drawn.only_chip.count("M") > 300
 
 
-def test_the_map_puts_each_core_into_its_tile() -> None:
-    shape = {"tiles_x": 2, "tiles_y": 1, "cores_per_tile": 4}
-    core = {"core": 7, "tile_x": 1, "tile_y": 0, "synaptic_memory_bits": 25}
-    drawn = svg.mesh(shape, [core], 100)
-    assert [round(core.share, 2) for core in drawn.cores if core.share is not None] == [0.25]
-    assert drawn.cores[-1].number == 7
-    assert all(core.x + core.size <= drawn.width for core in drawn.cores)
-
-
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from spikeport.cli import about
+from spikeport.cli.options import (
+    AsJson,
+    ChipName,
+    ChipNames,
+    Chips,
+    Dialect,
+    Dt,
+    Graph,
+    InputKind,
+    Settings,
+    Skew,
+    Slow,
+)
+from spikeport.cli.output import emit, say, verdict_of, worst_of
 
 app = typer.Typer(
     name="spikeport",
@@ -18,33 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Graph = Annotated[Path, typer.Argument(help="NIR file (.nir)", show_default=False)]
-ChipName = Annotated[str, typer.Option("--chip", help="chip name, or path of a chip's YAML file")]
-Dialect = Annotated[
-    str | None,
-    typer.Option("--dialect", help="tool the graph comes from: nir, snntorch, norse, sinabs, "
-                 "spikingjelly, rockpool, spyx, lava, lava-dl", show_default=False),
-]  # fmt: skip
-Dt = Annotated[float | None, typer.Option("--dt", help="seconds per time step", show_default=False)]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="[NODE.]FIELD=VALUE", help="one field of the semantics; repeat"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
-InputKind = Annotated[
-    str, typer.Option("--input", help="what the data holds: spikes, counts or current")
-]
-Skew = Annotated[
-    bool,
-    typer.Option("--allow-skew", help="delay an edge of a loop that cannot be retimed (not exact)"),
-]
-
-Slow = Annotated[
-    int,
-    typer.Option("--slow", min=1, metavar="C", help="C chip steps per step of the network, for "
-                 "loops that cannot be retimed (exact, where the chip can hold its state)"),
-]  # fmt: skip
 
 
 def _version(value: bool) -> None:
@@ -64,18 +51,6 @@ def _root(
     pass
 
 
-def _emit(plain: Any) -> None:
-    """Print plain values as JSON."""
-    json.dump(plain, sys.stdout, indent=1, allow_nan=False, default=str)
-    sys.stdout.write("\n")
-
-
-def _say(text: str) -> None:
-    from spikeport.compiler.errors import printable
-
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in text.splitlines()))
-
-
 @app.command()
 def inspect(graph: Graph, json: AsJson = False) -> None:
     """Show a graph: nodes, shapes, repairs, semantics."""
@@ -83,31 +58,39 @@ def inspect(graph: Graph, json: AsJson = False) -> None:
     from spikeport.verbs import load
 
     plain = inspected(load(graph))
-    _emit(plain) if json else print_inspected(plain)
+    emit(plain) if json else print_inspected(plain)
 
 
 @app.command()
-def check(graph: Graph, chip: ChipName, json: AsJson = False) -> None:
-    """Check whether a graph fits a chip.
+def check(graph: Graph, chip: ChipNames, chips: Chips = 1, json: AsJson = False) -> None:
+    """Check whether a graph fits a chip, or each of several.
 
     Every violated limit at once, by object. Needs no data and no dialect.
     """
     from spikeport import verbs
-    from spikeport.cli.show import print_check
+    from spikeport.cli.show_check import print_check, print_checked
+    from spikeport.side_by_side import check_side_by_side, chips_named
 
     net = verbs.load(graph)
+    targets = chips_named(chip)
     for repair in net.repairs:
-        _say(repair)
-    plain = {"graph": net.name, **verbs.check(net, chip)}
-    _emit(plain) if json else print_check(plain)
-    if not plain["fits"]:
+        say(repair)
+    if len(targets) == 1:
+        plain = {"graph": net.name, **verbs.check(net, targets[0], chips)}
+        emit(plain) if json else print_check(plain)
+        fits = plain["fits"]
+    else:
+        rows = check_side_by_side(net, targets, chips)
+        emit({"graph": net.name, "chips": rows}) if json else print_checked(rows)
+        fits = any(row["fits"] for row in rows)
+    if not fits:
         raise typer.Exit(2)
 
 
 @app.command()
 def deploy(
     graph: Graph,
-    chip: ChipName,
+    chip: ChipNames,
     data: Annotated[Path, typer.Option("--data", help=".npz with x (sample, step, *shape), or "
                                        "x.NAME per input, and optional labels")],
     out: Annotated[Path, typer.Option("--out", help="folder for the report; new or empty")],
@@ -121,6 +104,7 @@ def deploy(
     stream: Annotated[bool, typer.Option("--stream", help="never reset between samples")] = False,
     allow_skew: Skew = False,
     slow: Slow = 1,
+    chips: Chips = 1,
     backends: Annotated[
         str | None,
         typer.Option("--backends", help="emulator, or emulator,lava (default: Lava where found)"),
@@ -143,44 +127,34 @@ def deploy(
 
     Compiles, runs the float reference, the emulator and Lava on the data, compares them cell by
     cell, costs the events and writes a report. Exit code 1: Lava differs, or a budget is broken.
+    Several chips: one table and one page, with the report of each chip that takes it in a folder.
     """
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.show import print_deployed
     from spikeport.cli.typed import typed
     from spikeport.deployment import deploy as deploy_graph
+    from spikeport.side_by_side import are_several, deploy_side_by_side
 
+    several = are_several(chip)
     with progress_bars() as progress:
-        result = deploy_graph(
+        result = (deploy_side_by_side if several else deploy_graph)(
             graph, chip, data, out,
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
-            stream=stream, allow_skew=allow_skew, slow=slow, backends_wanted=_backends(backends),
-            lava_samples=lava_samples, column=cost, baseline=baseline, fail_on=fail_on,
-            command=typed(), say=_say, progress=progress,
+            stream=stream, allow_skew=allow_skew, slow=slow, chips=chips,
+            backends_wanted=_backends(backends), lava_samples=lava_samples, column=cost,
+            baseline=baseline, fail_on=fail_on, command=typed(), say=say, progress=progress,
         )  # fmt: skip
-    _emit(result) if json else print_deployed(result)
-    raise typer.Exit(_verdict(result))
+    if several:
+        from spikeport.cli.show_side_by_side import print_side_by_side
+
+        emit(result) if json else print_side_by_side(result)
+        raise typer.Exit(worst_of(result))
+    emit(result) if json else print_deployed(result)
+    raise typer.Exit(verdict_of(result))
 
 
 def _backends(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _verdict(result: dict[str, Any]) -> int:
-    """Return 1 where Lava and the emulator differ or a budget is broken, and say so."""
-    lava = result["parity"]["lava_vs_emulator"]
-    budget = result["budget"]
-    if lava is not None and lava["different"]:
-        _say(f"error: emulator and Lava differ in {lava['different']} of {lava['cells']} cells")
-        return 1
-    if budget is not None and not budget["passed"]:
-        for item in budget["items"]:
-            if not item["ok"]:
-                _say(
-                    f"error: budget broken: {item['name']}: old {item['old']}, new {item['new']}, "
-                    f"limit {item['limit']}"
-                )
-        return 1
-    return 0
 
 
 @app.command()
@@ -201,6 +175,7 @@ def run(
     ] = "spikes",
     allow_skew: Skew = False,
     slow: Slow = 1,
+    chips: Chips = 1,
     json: AsJson = False,
 ) -> None:
     """Run a graph on one backend; write its spikes.
@@ -215,10 +190,10 @@ def run(
     with progress_bars() as progress:
         plain = run_file(
             graph, backend, input, out, chip, (dialect, dt, settings or ()), probe or (), kind,
-            allow_skew, slow, progress, _say,
+            allow_skew, slow, chips, progress, say,
         )  # fmt: skip
     if json:
-        _emit(plain)
+        emit(plain)
     else:
         for name, row in plain["populations"].items():
             print(f"{name}: {row['spikes']} spikes, lag {row['lag']}")
@@ -262,8 +237,8 @@ def compare(
     from spikeport.cli.show_compared import print_compared
 
     recording = Recording(expect, prefix, tuple(map or ()), recordings, input_from, late)
-    plain = compare_file(graph, input, recording, (dialect, dt, settings or ()), _say)
-    _emit(plain) if json else print_compared(plain)
+    plain = compare_file(graph, input, recording, (dialect, dt, settings or ()), say)
+    emit(plain) if json else print_compared(plain)
     if not plain["agrees"]:
         raise typer.Exit(1)
 
@@ -283,91 +258,19 @@ def export(
     input: InputKind = "spikes",
     allow_skew: Skew = False,
     slow: Slow = 1,
+    chips: Chips = 1,
     json: AsJson = False,
 ) -> None:
     """Write a bundle that Lava runs without spikeport."""
     from spikeport.cli.export_file import export_file
 
     plain = export_file(
-        graph, chip, to, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, _say
-    )
-    _emit(plain) if json else print("\n".join(f"wrote {name}" for name in plain["files"]))
+        graph, chip, to, out, (dialect, dt, settings or ()), data, input, allow_skew, slow,
+        chips, say,
+    )  # fmt: skip
+    emit(plain) if json else print("\n".join(f"wrote {name}" for name in plain["files"]))
 
 
-@app.command()
-def doctor(
-    graph: Annotated[
-        Path | None, typer.Argument(help="NIR file to examine; without it, this machine",
-                                    show_default=False)
-    ] = None,
-    fix: Annotated[
-        Path | None, typer.Option("--fix", metavar="OUT.nir", help="write the mended graph there")
-    ] = None,
-    guess: Annotated[
-        bool, typer.Option("--guess", help="with --fix: make guesses, too; they are listed")
-    ] = False,
-    install: Annotated[
-        str | None, typer.Option("--install", help="make a missing part: lava", show_default=False)
-    ] = None,
-    json: AsJson = False,
-) -> None:  # fmt: skip
-    """Say what this machine has and lacks; or examine, explain and mend a graph.
-
-    Exit code 1: the graph has errors, and no mended file was written.
-    """
-    from spikeport.cli.show_doctor import print_doctor, print_graph
-    from spikeport.compiler.errors import DataError
-
-    if graph is None and (fix is not None or guess):
-        raise DataError("there is no graph to fix", "", "spikeport doctor GRAPH --fix OUT.nir")
-    if graph is not None and install is not None:
-        raise DataError("--install is for the machine, not for a graph", "", "leave out one")
-    if graph is not None:
-        from spikeport.graph_doctor.examine import examine_graph
-
-        found = examine_graph(graph, fix, guess)
-        _emit(found) if json else print_graph(found)
-        if found["ok"]:
-            return
-        worst = found["findings"][0]
-        _say(f"error: {found['graph']}: {worst['what']}")
-        raise typer.Exit(1)
-    from spikeport.doctor import examine
-
-    if install is not None:
-        if install != "lava":
-            raise DataError(f"cannot install {install!r}", "known is lava", "--install lava")
-        from spikeport.backends.lava import environment
-
-        environment.install(_say)
-    plain = examine()
-    _emit(plain) if json else print_doctor(plain)
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option("--out", help="folder for the report")] = Path("out/demo"),
-    json: AsJson = False,
-) -> None:
-    """Deploy the shipped digits network to loihi1."""
-    from spikeport.cli.progress import progress_bars
-    from spikeport.cli.show import print_deployed
-    from spikeport.demo.run import run_demo
-
-    with progress_bars() as progress:
-        result = run_demo(out, _say, progress)
-    _emit(result) if json else print_deployed(result)
-    raise typer.Exit(_verdict(result))
-
-
-@app.command()
-def chips(json: AsJson = False) -> None:
-    """List the chips that are shipped."""
-    from spikeport import backends
-
-    rows = [backends.find_chip(name) for name in backends.chip_names()]
-    if json:
-        _emit([{"name": chip.name, "title": chip.title, "level": chip.level} for chip in rows])
-    else:
-        for chip in rows:
-            print(f"{chip.name}: {chip.title} ({chip.level}), {chip.cores} cores")
+app.command()(about.doctor)
+app.command()(about.demo)
+app.command()(about.chips)

@@ -26,6 +26,7 @@ def export_file(
     kind: str,
     allow_skew: bool,
     slow: int,
+    chips: int,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Compile and write; returns what `export --json` prints.
@@ -43,7 +44,7 @@ def export_file(
     contract.require_said(net.semantics, typed())
     contract.require_dt(net.semantics, typed())
     calibration = None if data is None else read_data(data, net, kind)
-    image = verbs.compile(net, chip, calibration, allow_skew=allow_skew, slow=slow)
+    image = verbs.compile(net, chip, calibration, allow_skew=allow_skew, slow=slow, chips=chips)
     target.export(image, out.resolve())
     return {
         "chip": image.chip.name,

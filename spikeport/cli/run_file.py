@@ -30,6 +30,7 @@ def run_file(
     kind: str,
     allow_skew: bool,
     slow: int,
+    chips: int,
     progress: Callable[[str, int, int], None],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def run_file(
             )
     noun: Any = net
     if backend not in verbs.FLOAT_BACKENDS:
-        noun = verbs.compile(net, chip, data, allow_skew=allow_skew, slow=slow)
+        noun = verbs.compile(net, chip, data, allow_skew=allow_skew, slow=slow, chips=chips)
     elif slow > 1:
         raise DataError(f"--slow {slow}", f"{backend} has no chip steps", "--backend emulator")
     for note in clocked.notes if backend in verbs.FLOAT_BACKENDS else noun.program.notes:

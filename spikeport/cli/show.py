@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spikeport.cli.show_check import resources_words
 from spikeport.compiler.errors import counted
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
@@ -87,25 +88,6 @@ def _brief(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def print_check(plain: Mapping[str, Any]) -> None:
-    """Print whether a graph fits, and every limit that it breaks."""
-    if plain["fits"]:
-        print(f"{plain['graph']} fits {plain['chip']}: {_resources(plain['resources'])}")
-        return
-    print(f"{plain['graph']} does not fit {plain['chip']}:")
-    for violation in plain["violations"]:
-        print(f"  - {violation}")
-
-
-def _resources(resources: Mapping[str, Any]) -> str:
-    return (
-        f"{counted(resources['cores'], 'core')}, "
-        f"{resources['compartments']} compartments, "
-        f"{resources['synapses']} synapses, "
-        f"{resources['synaptic_memory_bits'] / 8192:.1f} KiB of synaptic memory"
-    )
-
-
 def print_deployed(result: Mapping[str, Any]) -> None:
     """Print the table of a deployment."""
     console = Console()
@@ -120,7 +102,7 @@ def print_deployed(result: Mapping[str, Any]) -> None:
         ("chip vs reference", _against(parity["emulator_vs_reference"])),
         ("Lava vs emulator", _lava(result)),
         ("latency", counted(result["latency_steps"], "step")),
-        ("resources", _resources(result["resources"])),
+        ("resources", resources_words(result["resources"])),
         ("energy", _energy(result["energy"])),
     ):
         table.add_row(name, escape(value))
@@ -174,11 +156,18 @@ def _lava(result: Mapping[str, Any]) -> str:
 
 
 def _energy(energy: Mapping[str, Any]) -> str:
+    if not energy["known"]:
+        return f"unknown: {energy['why']}"
     low, high = energy["interval"]
     return (
         f"{joules(energy['joules_per_sample'])} per sample ({joules(low)} to {joules(high)}), "
-        f"{energy['column']}, dynamic"
+        f"{energy['column']}, dynamic{_left_out(energy)}"
     )
+
+
+def _left_out(energy: Mapping[str, Any]) -> str:
+    kinds = [kind.replace("_", " ") for kind in energy["left_out"]]
+    return f", without {', '.join(kinds)} (unverified)" if kinds else ""
 
 
 def joules(value: float) -> str:

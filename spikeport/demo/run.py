@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikeport.deployment import Progress, deploy, write_result
+from spikeport.deployment import deploy, write_result
 from spikeport.files import check_folder
 from spikeport.pages import FILES
+from spikeport.prepared import Progress
 
 HERE = Path(__file__).parent
 COMMAND = "spikeport demo"

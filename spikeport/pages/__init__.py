@@ -37,17 +37,17 @@ def write_report(result: Mapping[str, Any], folder: Path) -> dict[str, str]:
     values = finite(result)
     texts = {
         "report_html": page(values),
-        "report_json": _json(values),
+        "report_json": as_json(values),
         "report_md": summary(values),
     }
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write(folder / FILES[name], text)
+        write_file(folder / FILES[name], text)
     return dict(FILES)
 
 
-def _json(values: Mapping[str, Any]) -> str:
+def as_json(values: Mapping[str, Any]) -> str:
     """Return one line per key: short enough to read, and quick for long rasters."""
     lines = (
         f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items()
@@ -55,7 +55,7 @@ def _json(values: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Put `text` at `path` in one stroke: a reader sees the old file or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

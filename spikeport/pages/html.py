@@ -10,24 +10,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikeport.pages import svg, units
+from spikeport.pages.cores import core_rows, limit_rows, resources_of
+from spikeport.pages.energy import energy, sources_of
+from spikeport.pages.held import spoken_resource, total_words
+from spikeport.pages.mesh import Drawing, draw
 from spikeport.pages.plain import at, items, printable, table
 from spikeport.pages.units import count, many, percent, si
 from spikeport.pages.verdict import (
     analog_words,
     chip_against_reference,
     difference,
-    interval,
     spoken,
     standing,
     verdicts,
 )
 
-#: Longest table and longest list of plots on the page; all of it is in report.json.
-MAX_TABLE, MAX_PLOTS = 200, 16
-BAR_WIDTH = 1000.0
-#: A cost kind above this share of the whole hides the others: they get a scale of their own.
-HIDING = 0.7
-
+#: Longest list of plots on the page; all of it is in report.json.
+MAX_PLOTS = 16
 STATE = {True: "kept between samples", False: "reset between samples"}
 
 #: What each field of the semantics contract decides.
@@ -51,28 +50,6 @@ DECIDES = {
     "dialect": "the preset that fills in the rest",
 }
 
-#: Event kinds in the order of a core's pipeline, with the colour class of each.
-KINDS = {
-    "soma_access": "k1",
-    "soma_update": "k2",
-    "spike_out": "k3",
-    "synaptic_op": "k4",
-    "synaptic_op_sparse": "k5",
-    "synaptic_op_conv": "k6",
-    "packet": "k7",
-    "hop_east_west": "k8",
-    "hop_north_south": "k9",
-    "state_reset": "k0",
-}
-
-#: Limit of a core -> what a core of the result calls the same.
-CORE_LIMITS = {
-    "synaptic_memory_bits_per_core": ("synaptic_memory_bits", "synaptic memory, bit"),
-    "compartments_per_core": ("compartments", "compartments"),
-    "in_axons_per_core": ("in_axons", "in-axons"),
-    "out_axons_per_core": ("out_axons", "out-axons"),
-}
-
 
 def page(result: Mapping[str, Any]) -> str:
     """Return the whole page.
@@ -80,22 +57,26 @@ def page(result: Mapping[str, Any]) -> str:
     Args:
         result: as `write_report` takes it, with finite numbers only.
     """
+    text: str = environment().get_template("page.html").render(view(printable(result)))
+    return text.rstrip() + "\n"
+
+
+def environment() -> Any:
+    """Return what fills in templates: every value is escaped, none may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("spikeport.pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("page.html").render(view(printable(result)))
-    return text.rstrip() + "\n"
 
 
 def view(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return every value that the template shows, already worded and measured out."""
-    sources = _sources(result)
+    sources = sources_of(result)
     return {
         "version": at(result, "spikeport") or "",
         "graph": at(result, "graph") or "network",
@@ -112,10 +93,12 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         "rasters_left_out": max(0, len(items(result, "rasters")) - MAX_PLOTS),
         "energy": energy(result, sources),
         "mesh": mesh(result),
-        "cores": [_core(core, result) for core in items(result, "cores")],
-        "limits": limits(result),
+        "cores": core_rows(result),
+        "held": [spoken_resource(name) for name in resources_of(result)],
+        "limits": limit_rows(result),
         "resources": [
-            (spoken(name), count(value)) for name, value in table(result, "resources").items()
+            (spoken(name), total_words(name, value))
+            for name, value in table(result, "resources").items()
         ],
         "losses": losses(result),
         "semantics": semantics(result),
@@ -127,7 +110,7 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         "sources": sources,
         "command": at(result, "command") or "",
         "files": table(result, "files"),
-        "most": MAX_TABLE,
+        "most": units.MAX_TABLE,
         "sentence": sentence,
         "count": count,
         "percent": percent,
@@ -230,80 +213,11 @@ def rasters(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return drawn
 
 
-def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
-    """Return the bars, the shares and the ledger of the energy."""
-    used = at(result, "energy", "column")
-    columns = table(result, "energy", "columns")
-    if not columns and used:
-        columns = {used: table(result, "energy")}
-    kinds = _kinds(columns)
-    biggest = _hiding(columns)
-    panels = [_panel(columns, "", used), _panel(columns, biggest, used) if biggest else None]
-    by_population = table(result, "energy", "by_population")
-    most = max((cost or 0 for cost in by_population.values()), default=0)
-    ledger = items(result, "energy", "ledger")
-    return {
-        "panels": [panel for panel in panels if panel],
-        "columns": columns,
-        "used": used,
-        "kinds": [
-            {
-                "name": spoken(kind),
-                "colour": colour,
-                "costs": [
-                    _cost_and_share(at(column, "by_kind", kind), at(column, "joules_per_sample"))
-                    for column in columns.values()
-                ],
-            }
-            for kind, colour in kinds.items()
-        ],
-        "totals": [si(at(column, "joules_per_sample"), "J") for column in columns.values()],
-        "by_population": [
-            (name, si(cost, "J"), (cost or 0) / most if most else 0.0)
-            for name, cost in by_population.items()
-        ],
-        "ledger": [
-            {
-                "population": at(entry, "population"),
-                "kind": spoken(at(entry, "kind")),
-                "events": units.number(at(entry, "events_per_sample")),
-                "each": si(at(entry, "joules_per_event"), "J"),
-                "cost": si(at(entry, "joules_per_sample"), "J"),
-                "basis": at(entry, "basis") or units.NONE,
-                "source": sources.index(at(entry, "source")) + 1 if at(entry, "source") else None,
-            }
-            for entry in ledger[:MAX_TABLE]
-        ],
-        "ledger_left_out": max(0, len(ledger) - MAX_TABLE),
-        "static": at(result, "energy", "static"),
-    }
-
-
-def mesh(result: Mapping[str, Any]) -> svg.Mesh | None:
-    """Return the core map, or None where the chip's mesh is not known."""
+def mesh(result: Mapping[str, Any]) -> Drawing | None:
+    """Return the drawings of the chip, or None where its mesh is not known."""
     if not at(result, "mesh"):
         return None
-    full = at(result, "limits", "synaptic_memory_bits_per_core") or 0
-    return svg.mesh(table(result, "mesh"), items(result, "cores"), full)
-
-
-def limits(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return how much of each limit is used: cores of the chip, and the fullest core."""
-    cores = items(result, "cores")
-    rows = [("cores", at(result, "resources", "cores"), at(result, "limits", "cores"))]
-    for limit, (key, words) in CORE_LIMITS.items():
-        values = [at(core, key) for core in cores if at(core, key) is not None]
-        used = max(values, default=at(result, "resources", f"{key}_fullest_core"))
-        rows.append((words, used, at(result, "limits", limit)))
-    return [
-        {
-            "name": name,
-            "used": count(used),
-            "limit": count(limit),
-            "share": used / limit if used is not None and limit else None,
-        }
-        for name, used, limit in rows
-    ]
+    return draw(table(result, "mesh"), items(result, "cores"), table(result, "limits"))
 
 
 def losses(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -390,103 +304,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _sources(result: Mapping[str, Any]) -> list[str]:
-    """Return every source once: those of the result, then those that only a figure names."""
-    named = [
-        *items(result, "energy", "sources"),
-        *(at(column, "source") for column in table(result, "energy", "columns").values()),
-        *(at(entry, "source") for entry in items(result, "energy", "ledger")),
-    ]
-    return list(dict.fromkeys(source for source in named if source))
-
-
-def _kinds(columns: Mapping[str, Any]) -> dict[str, str]:
-    """Return kind -> colour class for every kind that costs something, in pipeline order."""
-    named = {kind for column in columns.values() for kind in table(column, "by_kind")}
-    known = [kind for kind in KINDS if kind in named]
-    others = sorted(named - set(KINDS))
-    return {kind: KINDS[kind] for kind in known} | {kind: "kx" for kind in others}
-
-
-def _hiding(columns: Mapping[str, Any]) -> str:
-    """Return the kind that hides the others in some column, or an empty text."""
-    for column in columns.values():
-        kinds = {kind: cost or 0 for kind, cost in table(column, "by_kind").items()}
-        biggest = max(kinds, key=lambda kind: kinds[kind], default="")
-        if biggest and 0 < sum(kinds.values()) * HIDING < kinds[biggest] < sum(kinds.values()):
-            return biggest
-    return ""
-
-
-def _panel(columns: Mapping[str, Any], without: str, used: Any) -> dict[str, Any] | None:
-    """Return one bar per cost column on a common axis, leaving out one kind."""
-    bars = []
-    for name, column in columns.items():
-        costs = {kind: cost or 0 for kind, cost in table(column, "by_kind").items()}
-        parts = [(kind, costs[kind]) for kind in _kinds(columns) if kind in costs]
-        parts = [(kind, cost) for kind, cost in parts if kind != without]
-        bounds = items(column, "interval")
-        bars.append((name, column, parts, bounds if len(bounds) == 2 and not without else []))
-    most = max(
-        (max([sum(c for _, c in parts), *bounds]) for _, _, parts, bounds in bars), default=0
-    )
-    if most <= 0:
-        return None
-    step = svg.round_step(most / 5)
-    scale = BAR_WIDTH / (1.02 * most)
-    colours = _kinds(columns)
-    return {
-        "without": spoken(without),
-        "width": BAR_WIDTH,
-        "ticks": [
-            svg.Tick(index * step * scale, si(index * step, "J"))
-            for index in range(int(1.02 * most / step) + 1)
-        ],
-        "bars": [
-            {
-                "name": name,
-                "used": name == used,
-                "title": at(column, "title") or "",
-                "total": si(sum(cost for _, cost in parts), "J"),
-                "interval": interval(column) if bounds else "",
-                "segments": [
-                    (segment, colours[segment.name], spoken(segment.name), si(segment.value, "J"))
-                    for segment in svg.stacked(parts, scale)
-                ],
-                "whisker": [bound * scale for bound in bounds],
-            }
-            for name, column, parts, bounds in bars
-        ],
-    }
-
-
-def _core(core: Any, result: Mapping[str, Any]) -> dict[str, Any]:
-    full = at(result, "limits", "synaptic_memory_bits_per_core")
-    bits = at(core, "synaptic_memory_bits")
-    return {
-        "number": at(core, "core"),
-        "tile": f"{at(core, 'tile_x')}, {at(core, 'tile_y')}",
-        "populations": ", ".join(
-            f"{name}: {count(neurons)}" for name, neurons in table(core, "populations").items()
-        ),
-        "compartments": count(at(core, "compartments")),
-        "in_axons": count(at(core, "in_axons")),
-        "out_axons": count(at(core, "out_axons")),
-        "synapses": count(at(core, "synapses")),
-        "memory": percent(bits / full if full and bits is not None else None, 1),
-        "joules": si(at(core, "joules_per_sample"), "J"),
-    }
-
-
 def _cells(parity: Any) -> str:
     cells, different = at(parity, "cells"), at(parity, "different")
     if not cells:
         return units.NONE
     return f"{count(different or 0)} of {count(cells)}"
-
-
-def _cost_and_share(cost: Any, total: Any) -> tuple[str, str]:
-    return si(cost, "J"), percent(cost / total if cost is not None and total else None, 1)
 
 
 def _difference(plot: svg.Raster) -> str:

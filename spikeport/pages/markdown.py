@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from spikeport.pages.held import total_words
 from spikeport.pages.plain import at, items, printable, table
 from spikeport.pages.units import NONE, count, exact, percent, setting, si
 from spikeport.pages.verdict import (
@@ -38,7 +39,7 @@ def summary(result: Mapping[str, Any]) -> str:
     chip = at(result, "chip", "title") or at(result, "chip", "name") or "chip"
     sections = [
         [f"# {text(at(result, 'graph') or 'network')} on {text(chip)}"],
-        _rows(("", "", ""), map(_verdict, verdicts(result))),
+        table_lines(("", "", ""), map(_verdict, verdicts(result))),
         _budget(result),
         ["## Parity", *_parity(result)],
         ["## Energy", *_energy(result)],
@@ -69,11 +70,12 @@ def text(value: Any) -> str:
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", line)
 
 
-def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def table_lines(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return a table whose cells are Markdown already."""
     return [
         f"| {' | '.join(head)} |",
         f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *(f"| {' | '.join(line)} |" for line in lines),
     ]
 
 
@@ -95,7 +97,7 @@ def _budget(result: Mapping[str, Any]) -> list[str]:
         for item in items(budget, "items")
     )
     verdict = "kept" if at(budget, "passed") else "broken"
-    return [f"## Budget: {verdict}", "", *_rows(("", "figure", "old", "new", "limit"), rows)]
+    return [f"## Budget: {verdict}", "", *table_lines(("", "figure", "old", "new", "limit"), rows)]
 
 
 def _parity(result: Mapping[str, Any]) -> list[str]:
@@ -118,6 +120,8 @@ def _energy(result: Mapping[str, Any]) -> list[str]:
     columns = table(result, "energy", "columns") or (
         {used: table(result, "energy")} if used else {}
     )
+    if at(result, "energy", "known") is False:
+        return [f"Unknown: {text(at(result, 'energy', 'why'))}."]
     if not columns:
         return ["Not estimated."]
     kinds = dict.fromkeys(kind for column in columns.values() for kind in table(column, "by_kind"))
@@ -130,7 +134,7 @@ def _energy(result: Mapping[str, Any]) -> list[str]:
         rows.append(
             (text(spoken(kind)), *(si(at(c, "by_kind", kind), "J") for c in columns.values()))
         )
-    return _rows(head, rows)
+    return table_lines(head, rows)
 
 
 def _resources(result: Mapping[str, Any]) -> list[str]:
@@ -141,10 +145,10 @@ def _resources(result: Mapping[str, Any]) -> list[str]:
         if name == "synaptic_memory_bits_fullest_core":
             limit = limits.get("synaptic_memory_bits_per_core")
         share = f"{percent(value / limit)} of {count(limit)}" if limit and value is not None else ""
-        rows.append((text(spoken(name)), count(value), share))
+        rows.append((text(spoken(name)), total_words(name, value), share))
     latency = at(result, "latency_steps")
     rows.append(("latency", f"{count(latency)} steps", ""))
-    return _rows(("", "used", "of the limit"), rows)
+    return table_lines(("", "used", "of the limit"), rows)
 
 
 def _assumed(result: Mapping[str, Any]) -> list[str]:

@@ -43,8 +43,8 @@ def report(parity: Parity, cost: Cost | None = None, **more: Any) -> Report:
         more: further keys of the result of `deploy`, such as `graph="digits.nir"`.
     """
     from spikeport import __version__
+    from spikeport.costed import energy_plain
     from spikeport.pages.verdict import WORDING
-    from spikeport.result import energy_plain
 
     side = f"{parity.got}_vs_{parity.expected}"
     result: dict[str, Any] = {

@@ -77,36 +77,6 @@ class Segment:
     value: float
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A tile of the mesh, as a square."""
-
-    x: float
-    y: float
-    size: float
-
-
-@dataclass(frozen=True)
-class Core:
-    """A core of the mesh: its square, and how full it is (None where it is not used)."""
-
-    x: float
-    y: float
-    size: float
-    number: Any = None
-    share: float | None = None
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """All tiles and cores of a chip."""
-
-    width: float
-    height: float
-    tiles: tuple[Tile, ...]
-    cores: tuple[Core, ...]
-
-
 def raster(record: Mapping[str, Any]) -> Raster:
     """Draw one population over one sample.
 
@@ -227,48 +197,6 @@ def stacked(parts: Sequence[tuple[str, float]], scale: float) -> tuple[Segment, 
             segments.append(Segment(name, round(x, 2), round(value * scale, 2), value))
             x += value * scale
     return tuple(segments)
-
-
-def mesh(shape: Mapping[str, Any], cores: Sequence[Any], full: float) -> Mesh:
-    """Draw the chip's tiles, each with its cores in a square, and how full those are.
-
-    Args:
-        shape: `tiles_x`, `tiles_y`, `cores_per_tile`.
-        cores: the ones used, with `core`, `tile_x`, `tile_y`, `synaptic_memory_bits`.
-        full: synaptic memory of one core, in bits.
-    """
-    tiles_x, tiles_y = int(at(shape, "tiles_x") or 1), int(at(shape, "tiles_y") or 1)
-    per_tile = int(at(shape, "cores_per_tile") or 1)
-    side = math.ceil(math.sqrt(per_tile))
-    core_size, gap, pad, between = 27.0, 2.0, 3.0, 6.0
-    tile_size = side * core_size + (side - 1) * gap + 2 * pad
-
-    def place(x: int, y: int, index: int) -> tuple[float, float]:
-        column, row = index % side, index // side
-        return (
-            x * (tile_size + between) + pad + column * (core_size + gap),
-            y * (tile_size + between) + pad + row * (core_size + gap),
-        )
-
-    used: dict[tuple[float, float], Core] = {}
-    for core in cores:
-        number = int(at(core, "core") or 0)
-        where = place(int(at(core, "tile_x") or 0), int(at(core, "tile_y") or 0), number % per_tile)
-        share = (at(core, "synaptic_memory_bits") or 0) / full if full else 0.0
-        used[where] = Core(*where, core_size, number, share)
-    tiles = [(x, y) for y in range(tiles_y) for x in range(tiles_x)]
-    return Mesh(
-        width=tiles_x * (tile_size + between) - between,
-        height=tiles_y * (tile_size + between) - between,
-        tiles=tuple(
-            Tile(x * (tile_size + between), y * (tile_size + between), tile_size) for x, y in tiles
-        ),
-        cores=tuple(
-            used.get(where, Core(*where, core_size))
-            for x, y in tiles
-            for where in (place(x, y, index) for index in range(per_tile))
-        ),
-    )
 
 
 def whole_ticks(last: int, about: int = 6) -> list[int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+#: Longest table on the page; all of it is in report.json.
+MAX_TABLE = 200
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"

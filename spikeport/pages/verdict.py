@@ -77,6 +77,8 @@ def energy(result: Mapping[str, Any]) -> Verdict:
     """Say what one sample costs, how sure that is, and by whose figures."""
     title = "Energy per sample"
     joules = at(result, "energy", "joules_per_sample")
+    if at(result, "energy", "known") is False:
+        return Verdict(title, "absent", "unknown", (str(at(result, "energy", "why")),))
     if joules is None:
         return Verdict(title, "absent", "not estimated", ("there are no cost figures",))
     column = at(result, "energy", "column")

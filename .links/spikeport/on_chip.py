@@ -1,0 +1,1 @@
+../../spikeport/on_chip.py

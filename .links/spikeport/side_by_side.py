@@ -1,0 +1,1 @@
+../../spikeport/side_by_side.py

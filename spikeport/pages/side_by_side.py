@@ -1,0 +1,210 @@
+"""Several chips on one page: `index.html`, `index.json` and `index.md`, one row per chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spikeport.pages.held import memory_words, spoken_resource
+from spikeport.pages.plain import at, finite, items, printable, table
+from spikeport.pages.units import NONE, count, many, percent, si, si_range
+
+FILES = {"index_html": "index.html", "index_json": "index.json", "index_md": "index.md"}
+#: Reasons in a table and on the page; all of them are in index.json.
+MOST_REASONS, MOST_ON_PAGE = 2, 40
+COLUMNS = ("chip", "level", "takes it", "accuracy", "spikes", "cores", "memory", "fullest core",
+           "latency", "energy per sample")  # fmt: skip
+
+
+def write_index(result: Mapping[str, Any], folder: Path) -> None:
+    """Write the three files of a side by side into `folder`.
+
+    Args:
+        result: as `deploy_side_by_side` returns it.
+        folder: made if it is not there.
+    """
+    from spikeport.pages import as_json, write_file
+
+    values = finite(result)
+    texts = {
+        "index_html": page(values),
+        "index_json": as_json(values),
+        "index_md": summary(values),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_file(folder / FILES[name], text)
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """Return the whole page."""
+    from spikeport.pages.html import environment
+
+    shown = printable(result)
+    rows = items(shown, "chips")
+    text: str = (
+        environment()
+        .get_template("side_by_side.html")
+        .render(
+            version=at(shown, "spikeport") or "",
+            graph=at(shown, "graph") or "network",
+            settings=settings(shown),
+            verdict=verdict(shown),
+            columns=COLUMNS,
+            rows=[{"cells": cells(row), "report": at(row, "report")} | row for row in rows],
+            refused=[
+                (row["chip"], items(row, "violations")[:MOST_ON_PAGE], _left_out(row))
+                for row in rows
+                if not row["fits"]
+            ],
+            notes=[(row["chip"], items(row, "notes")) for row in rows if items(row, "notes")],
+            energies=[
+                (row["chip"], energy_source(row)) for row in rows if at(row, "energy", "known")
+            ],
+            command=at(shown, "command") or "",
+        )
+    )
+    return text.rstrip() + "\n"
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """Return the table in Markdown, for the summary of a CI run."""
+    from spikeport.pages.markdown import table_lines, text
+
+    shown = printable(result)
+    body = [tuple(text(cell) for cell in cells(row).values()) for row in items(shown, "chips")]
+    return "\n".join(
+        [
+            f"# {text(at(shown, 'graph') or 'network')} on several chips",
+            "",
+            f"{text(verdict(shown))}",
+            "",
+            *table_lines(COLUMNS, body),
+            "",
+            f"spikeport {text(at(shown, 'spikeport') or '')}; all figures: `index.json`",
+            "",
+        ]
+    )
+
+
+def cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the words of one row, by column."""
+    resources = table(row, "resources")
+    said = (
+        str(at(row, "chip")),
+        str(at(row, "level")),
+        takes(row),
+        accuracy_words(row),
+        spikes_words(row),
+        _cores(resources),
+        memory_words(resources) if resources else NONE,
+        fullest_words(at(row, "fullest"), resources),
+        NONE if at(row, "latency_steps") is None else many(row["latency_steps"], "step"),
+        energy_words(row),
+    )
+    return dict(zip(COLUMNS, said, strict=True))
+
+
+def takes(row: Mapping[str, Any]) -> str:
+    """Say whether a chip takes the network, or the first reasons why not."""
+    if at(row, "fits"):
+        return "yes" if at(row, "ran") else f"yes ({at(row, 'why')})"
+    reasons = [first_line(each) for each in items(row, "violations")]
+    more = len(reasons) - MOST_REASONS
+    tail = f"; {count(more)} more" if more > 0 else ""
+    return f"no: {'; '.join(reasons[:MOST_REASONS]) or 'nothing is known'}{tail}"
+
+
+def first_line(violation: Any) -> str:
+    """Return a reason without the line that says what to do.
+
+    >>> first_line("hidden is a LIF: the chip runs IF\\n  fix: retrain")
+    'hidden is a LIF: the chip runs IF'
+    """
+    return str(violation).split("\n", 1)[0].strip()
+
+
+def accuracy_words(row: Mapping[str, Any]) -> str:
+    """Say the accuracy on the chip, beside the reference's."""
+    if not at(row, "ran"):
+        return NONE
+    ours, ideal = at(row, "accuracy", "emulator"), at(row, "accuracy", "reference")
+    if ours is None:
+        return "no labels"
+    return f"{percent(ours)} (reference {percent(ideal)})"
+
+
+def spikes_words(row: Mapping[str, Any]) -> str:
+    """Say how many cells and spikes are as in the reference."""
+    parity = at(row, "parity")
+    if not parity:
+        return NONE
+    said = []
+    if at(parity, "cells"):
+        equal = 1 - (at(parity, "different") or 0) / parity["cells"]
+        said.append(f"{percent(equal)} of cells equal")
+    if at(parity, "spikes_repeated") is not None:
+        said.append(f"{percent(parity['spikes_repeated'])} of spikes at their step")
+    return ", ".join(said) or ("v compared" if at(parity, "analog") else "not compared")
+
+
+def fullest_words(found: Any, resources: Mapping[str, Any]) -> str:
+    """Say how full the fullest core is, and of what."""
+    if found:
+        share = percent(found["figure"] / found["limit"], 1)
+        return f"{share} of {spoken_resource(found['resource'])}"
+    share = at(resources, "fullest_core")
+    return percent(share, 1) if share else ("no limit" if resources else NONE)
+
+
+def energy_words(row: Mapping[str, Any]) -> str:
+    """Say what a sample costs and by which column, or that it is not known."""
+    energy = at(row, "energy")
+    if not energy:
+        return NONE
+    if not at(energy, "known"):
+        return "unknown"
+    bounds = items(energy, "interval")
+    interval = f", {si_range(bounds[0], bounds[1], 'J')}" if len(bounds) == 2 else ""
+    return f"{si(at(energy, 'joules_per_sample'), 'J')} ({at(energy, 'column')}{interval})"
+
+
+def energy_source(row: Mapping[str, Any]) -> str:
+    """Say whose figures an energy is, and what was left out of it."""
+    energy = table(row, "energy")
+    left_out = [kind.replace("_", " ") for kind in items(energy, "left_out")]
+    without = f"; without {', '.join(left_out)} (unverified)" if left_out else ""
+    return f"{at(energy, 'title') or at(energy, 'column')}{without}"
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """Say how many chips take the network, and what the reference has."""
+    rows = items(result, "chips")
+    fits = sum(bool(at(row, "fits")) for row in rows)
+    ideal = at(result, "reference", "accuracy")
+    said = f"{fits} of {many(len(rows), 'chip')} take the network"
+    return said if ideal is None else f"{said}; accuracy of the reference {percent(ideal)}"
+
+
+def settings(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the settings that the rows hold for."""
+    pairs = [
+        ("dialect", at(result, "semantics", "dialect")),
+        ("samples", count(at(result, "samples"))),
+        ("steps", count(at(result, "steps"))),
+        ("linked chips", count(at(result, "linked"))),
+    ]
+    return [(name, str(value)) for name, value in pairs if value]
+
+
+def _cores(resources: Mapping[str, Any]) -> str:
+    if not resources:
+        return NONE
+    linked = at(resources, "chips") or 1
+    cores = count(at(resources, "cores"))
+    return cores if linked == 1 else f"{cores} on {many(linked, 'chip')}"
+
+
+def _left_out(row: Mapping[str, Any]) -> int:
+    return max(0, len(items(row, "violations")) - MOST_ON_PAGE)
