@@ -193,7 +193,7 @@ def _run(image: Image, given: Prepared, ideal: Traces, say: Say, progress: Progr
     progress("lava", 0, 1)
     try:
         theirs = backends.find("lava").run(image, few.inputs)
-    except MissingError as error:
+    except (MissingError, LoweringError) as error:  # not there, or it has no such neuron
         if given.wanted is not None:
             raise
         say(str(error))

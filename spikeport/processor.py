@@ -75,5 +75,6 @@ def _where(matrix: object) -> sp.csr_matrix:
     """Return 1 for each weight that is not zero, int32."""
     pattern = sp.csr_matrix(matrix, dtype=np.float64, copy=True)
     pattern.eliminate_zeros()
+    pattern.sort_indices()  # now, because a Program cannot be changed
     pattern.data = np.ones_like(pattern.data, dtype=np.int32)
     return pattern.astype(np.int32)

@@ -18,7 +18,7 @@ from spikeport.compiler.program import Program, Synapses
 
 
 class OneByOne:
-    """Adds what arrives at one population to a register of `bits`, event by event.
+    """Adds what arrives at one population to its u, event by event.
 
     Args:
         program: what runs.
@@ -39,6 +39,7 @@ class OneByOne:
         self._sums = [runnable(each, program) for each in self.synapses]
         self._sizes = [runnable(_sized(each), program) for each in self.synapses]
         self._columns = [_columns(each) for each in self.synapses]
+        self._largest = [_largest(each) for each in self.synapses]
 
     def __call__(self, register: Array, sent: Sequence[Array]) -> tuple[Array, int]:
         """Return by how much the events of a step change a register.
@@ -51,8 +52,14 @@ class OneByOne:
             int64, (samples, post), and in how many cells an event was clipped to some effect.
         """
         total, size = np.zeros_like(register), np.zeros_like(register)
-        for add, measure, spikes in zip(self._sums, self._sizes, sent, strict=True):
+        for add, spikes in zip(self._sums, sent, strict=True):
             total += add(spikes)
+        furthest = int(np.abs(register).max(initial=0))
+        for largest, spikes in zip(self._largest, sent, strict=True):
+            furthest += largest * int(spikes.sum(axis=1, dtype=np.int64).max(initial=0))
+        if furthest <= self.limit:
+            return total, 0
+        for measure, spikes in zip(self._sizes, sent, strict=True):
             size += measure(spikes)
         rise, fall = (size + total) // 2, (size - total) // 2
         tight = (register + rise > self.limit) | (register - fall < -self.limit - 1)
@@ -73,6 +80,13 @@ class OneByOne:
                 change = columns(int(pre))[neurons] * spikes[samples, pre].astype(np.int64)
                 value = np.clip(value + change, -self.limit - 1, self.limit)
         return value
+
+
+def _largest(synapses: Synapses) -> int:
+    """Return the most that one event changes the register by."""
+    stored = synapses.mantissa
+    values = stored.data if sp.issparse(stored) else stored
+    return int(np.abs(values).max(initial=0)) << synapses.exponent
 
 
 def _sized(synapses: Synapses) -> Synapses:

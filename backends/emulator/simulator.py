@@ -20,7 +20,7 @@ from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import STEPS, Array
-from spikeport.compiler.program import Arithmetic, Program, Synapses
+from spikeport.compiler.program import GRADED, Arithmetic, Program, Synapses
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Events, Traces, spread
 
@@ -261,7 +261,7 @@ def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
 
 def _as_received(total: Array, arithmetic: Arithmetic) -> Array:
     """Return what a population receives in all; graded messages arrive in 32 bits, as Lava's do."""
-    return fixed.wrap_int32(total) if arithmetic.overflow == "saturate" else total
+    return fixed.wrap_int32(total) if arithmetic == GRADED else total
 
 
 def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:

@@ -26,7 +26,7 @@ LARGE_BUDGET = 1500
 LARGE = 1024  # slots from which on the starts are so much better than chance that heat only harms
 #: Above so many slots, or pairs of cores with traffic, rounds are fewer, so that time is bounded.
 MANY_SLOTS, MANY_PAIRS = 4096, 100_000
-ROUNDS_PER_CORE = 47  # few cores are soon as good as they get
+ROUNDS_PER_PAIR = 12  # few cores are soon as good as they get: 300 rounds for 5, all from 23 on
 
 #: Which of the placements so far (0 the best start, BEST the best of all), heat, share of the
 #: budget, reach. Tried beside ten others on grids, layers, modules and random traffic, three
@@ -127,7 +127,7 @@ def assign(traffic: Any, mesh: Mesh, seed: int = 0, budget: int | None = None) -
     if budget is None:
         budget = BUDGET if field.slots <= LARGE else LARGE_BUDGET
         budget = min(budget, budget * MANY_SLOTS // field.slots, budget * MANY_PAIRS // pairs)
-        budget = min(budget, ROUNDS_PER_CORE * count)
+        budget = min(budget, ROUNDS_PER_PAIR * count**2)
     found = _search(both, field, seed, budget)
     columns, rows = field.tile(found)
     cores = columns * mesh.tiles_y + rows

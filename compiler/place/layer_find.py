@@ -1,13 +1,14 @@
 """A Program as layers that cores can hold, and what keeps it from being that.
 
 A population with three extents is a stack of maps as long as its weights are a convolution;
-else, and with one extent, each neuron is a channel of its own, and its layer is dense.
+else, and with one extent, each neuron is a channel of its own, and its layer is dense. An input
+may be channels for a dense layer and maps for another: the host addresses each core by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
@@ -139,10 +140,13 @@ def _layer(
     shapes = [_map(pop.shape)]
     if core.channels is None or pop.size <= core.channels.whole:
         shapes.append(flat)
+    ways = [(arriving, after) for after in dict.fromkeys(shapes)]
+    if any(each.source in program.inputs for each in arriving) and flat in shapes:
+        ways.append(([_as_channels(each, program) for each in arriving], flat))
     tried: list[tuple[int, Layer, Found]] = []
-    for after in dict.fromkeys(shapes):
-        for layer in _candidates(program, name, arriving, after, bias, core):
-            wrong = [*_beyond(layer, arriving, chip, core), *_channel_wise(layer, bias)]
+    for seen, after in ways:
+        for layer in _candidates(program, name, seen, after, bias, core):
+            wrong = [*_beyond(layer, seen, chip, core), *_channel_wise(layer, bias)]
             tried.append((len(wrong) + _too_large(layer, core), layer, wrong))
             if tried[-1][0] == 0:
                 return layer
@@ -154,6 +158,13 @@ def _layer(
     return layer
 
 
+def _as_channels(each: Arriving, program: Program) -> Arriving:
+    """Return an input with a channel for each of its neurons: the host addresses as it likes."""
+    if each.source not in program.inputs:
+        return each
+    return replace(each, shape=(program.populations[each.source].size, 1, 1))
+
+
 def _too_large(layer: Layer, core: Layers) -> bool:
     """Is a layer larger than the largest of some memory."""
     rows = {name: getattr(core, name) for name in WORDS}
@@ -162,9 +173,10 @@ def _too_large(layer: Layer, core: Layers) -> bool:
 
 
 def _thresholds(program: Program, name: str, core: Layers) -> Found:
-    """Return what is wrong with a layer's thresholds."""
+    """Return what is wrong with a layer's thresholds, and the floors that go with them."""
     cell = program.populations[name].cell
-    kinds = np.unique(cell.v_threshold).size if cell is not None else 1
+    levels = () if cell is None else (cell.v_threshold, cell.v_min)
+    kinds = np.unique(np.stack(levels), axis=1).shape[1] if levels else 1
     if core.thresholds is None or kinds <= core.thresholds.whole:
         return []
     fix = "give the layer one threshold and scale its weights instead"

@@ -1,7 +1,7 @@
 """From an Image on cores of lists to the tables that each of these cores would be loaded with.
 
-Plain arrays, no object per neuron or synapse: about 9 bytes per synapse. The other fabrics need no
-such step, their plan is the table.
+Plain arrays, no object per neuron or synapse: some 11 bytes per synapse. The other fabrics need no
+such step: their plan is the table.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def test_all_violations_are_told_at_once():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(14))
 def test_following_the_advice_makes_any_network_fit_odin(seed: int):
     rng = np.random.default_rng(seed)
     sizes = {name: int(rng.integers(20, 350)) for name in ("in", "a", "b")}

@@ -232,10 +232,10 @@ def test_the_page_has_a_row_per_resource_with_figure_and_limit():
     shown = printable(finite(result_with({})))
     rows = {row["name"]: (row["used"], row["limit"]) for row in cores.limit_rows(shown)}
     assert rows == {
-        "cores": ("2", "2"), "neurons": ("4", "8"), "axons": ("5", "not published"),
+        "cores": ("2", "2"), "neurons": ("4", "8"), "axons": ("5", "none published"),
     }  # fmt: skip
     text = html.page(shown)
-    assert "not published" in text
+    assert "none published" in text
     assert 'class="link busiest"' in text
     assert "Busiest link: tile (0, 0) to (1, 0), 3 packets per sample." in text
 

@@ -16,8 +16,10 @@ import spikeport as sp
 from spikeport import backends, processor
 from spikeport.cli import main
 from spikeport.compiler.errors import ChipError, DataError, LoweringError
+from spikeport.compiler.network import Input, Linear, Network, Output
 from spikeport.compiler.pipeline import to_clocked
 from spikeport.fit import unpublished
+from spikeport.models.neurons.izhikevich import Izhikevich
 from spikeport.pages import side_by_side as page
 from spikeport.side_by_side import are_several, chips_named, deploy_side_by_side
 
@@ -206,6 +208,21 @@ def test_lava_is_for_those_that_have_its_arithmetic(net, data):
         deploy_side_by_side(net, ",".join(chips), data, backends_wanted=["emulator", "lava"])
     with pytest.raises(LoweringError, match="its arithmetic is float, and Lava has none such"):
         sp.deploy(net, "cpu_i7_4960x", data, backends_wanted=["emulator", "lava"])
+
+
+def test_a_neuron_that_lava_has_not_is_a_reason_and_no_refusal(lava):
+    one = np.ones(1)
+    cell = Izhikevich(0.02 * one, 0.2 * one, -65 * one, 8 * one, 30 * one)
+    nodes = {"in": Input((1,)), "fc": Linear(10 * np.eye(1)), "n": cell, "out": Output((1,))}
+    said = sp.Semantics(dt=5e-4, dialect="nir")
+    net = Network(nodes, tuple(pairwise(nodes)), name="spiky").with_semantics(said)
+    x = {"x": np.ones((1, 4, 1), np.uint8)}
+    (row,) = deploy_side_by_side(net, "generic_graded", x)["chips"]
+    assert row["ran"]
+    alone = sp.deploy(net, "generic_graded", x)
+    assert "Lava 0.10 has no process for this kind" in alone["backends"]["lava"]["why"]
+    with pytest.raises(LoweringError, match=r"Lava 0\.10 has no process for this kind"):
+        sp.deploy(net, "generic_graded", x, backends_wanted=["emulator", "lava"])
 
 
 def test_a_cost_column_is_used_where_it_is_and_must_be_somewhere(net, data):

@@ -270,7 +270,7 @@ def step_integer(
 def _u_in_its_bits(arithmetic: Arithmetic, total: Array) -> Array:
     if arithmetic.overflow == "unlimited":
         return total
-    if arithmetic.overflow == "saturate":
+    if arithmetic.state_bits != 24:
         return fixed.saturate(total, arithmetic.largest_state)
     # Lava adds in int32, and so do we before the 24-bit rule: it matters only far outside.
     return fixed.OVERFLOW[arithmetic.overflow](fixed.wrap_int32(total))
@@ -279,7 +279,7 @@ def _u_in_its_bits(arithmetic: Arithmetic, total: Array) -> Array:
 def _v_in_its_bits(arithmetic: Arithmetic, moved: Array) -> Array:
     if arithmetic.overflow == "unlimited":
         return moved
-    if arithmetic.overflow == "saturate":
+    if arithmetic.state_bits != 24:
         return fixed.saturate(moved, arithmetic.largest_state)
     return fixed.saturate(fixed.wrap_int32(moved))
 

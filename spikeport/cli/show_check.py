@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spikeport.compiler.errors import counted, printable
-
-MOST_REASONS = 2  # of a chip in the table of several; --json has all
+from spikeport.pages.side_by_side import MOST_REASONS, brief
 
 
 def print_check(plain: Mapping[str, Any]) -> None:
@@ -30,7 +29,7 @@ def print_checked(rows: Sequence[Mapping[str, Any]]) -> None:
         if row["fits"]:
             said = f"fits: {resources_words(row['resources'])}"
         else:
-            reasons = [each.split("\n", 1)[0] for each in row["violations"]]
+            reasons = [brief(each) for each in row["violations"]]
             more = len(reasons) - MOST_REASONS
             tail = f"; and {more} more (--json lists all)" if more > 0 else ""
             said = f"does not fit: {'; '.join(reasons[:MOST_REASONS])}{tail}"

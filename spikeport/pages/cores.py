@@ -10,7 +10,7 @@ from spikeport.pages.mesh import load_of
 from spikeport.pages.plain import at, items, table
 from spikeport.pages.units import count, percent, si
 
-NOT_PUBLISHED = "not published"
+NOT_PUBLISHED = "none published"
 
 
 def resources_of(result: Mapping[str, Any]) -> list[str]:

@@ -110,19 +110,21 @@ def takes(row: Mapping[str, Any]) -> str:
     """Say whether a chip takes the network, or the first reasons why not."""
     if at(row, "fits"):
         return "yes" if at(row, "ran") else f"yes ({at(row, 'why')})"
-    reasons = [first_line(each) for each in items(row, "violations")]
+    reasons = [brief(each) for each in items(row, "violations")]
     more = len(reasons) - MOST_REASONS
     tail = f"; {count(more)} more" if more > 0 else ""
     return f"no: {'; '.join(reasons[:MOST_REASONS]) or 'nothing is known'}{tail}"
 
 
-def first_line(violation: Any) -> str:
-    """Return a reason without the line that says what to do.
+def brief(violation: Any) -> str:
+    """Return a reason without the line that says what to do, and without its third part on.
 
-    >>> first_line("hidden is a LIF: the chip runs IF\\n  fix: retrain")
-    'hidden is a LIF: the chip runs IF'
+    >>> brief("2 cannot run: a is a LIF; b is a LIF; c is an IF; d is an LI\\n  fix: retrain")
+    '2 cannot run: a is a LIF; b is a LIF; 2 more'
     """
-    return str(violation).split("\n", 1)[0].strip()
+    parts = str(violation).split("\n", 1)[0].strip().split("; ")
+    more = len(parts) - MOST_REASONS
+    return "; ".join([*parts[:MOST_REASONS], *([f"{more} more"] if more > 0 else [])])
 
 
 def accuracy_words(row: Mapping[str, Any]) -> str:
