@@ -2,8 +2,8 @@
 
 A packet takes one step at least; one that a splitter repeats takes two. The smallest lags would
 leave one step everywhere, and so no way but copies of neurons, which multiply from layer to layer
-(`place/crossbar_targets`). So two steps are asked for first. Only where a loop of the network is
-too short for that, one step has to do.
+(`place/crossbar_targets`). So two steps are asked for first, if need be with relays that wait less
+than they could. Only where a loop of the network is too short for that, one step has to do.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ def retime_for(
     signal = "count" if "count" in chip.signals else "binary"  # what inputs may send
     one_target = isinstance(chip.core, Crossbar) and chip.core.targets_per_neuron is not None
     if one_target and delays.low < THROUGH_A_SPLITTER <= delays.high:
-        try:
-            return retime(
-                clocked, THROUGH_A_SPLITTER, delays.high, host, False, slow, signal,
-                chip.input_delay,
-            )  # fmt: skip
-        except LoweringError:
-            pass  # of a loop, or said again below
+        for longest in range(delays.high, delays.high // 2, -1):  # what relays leave has two steps
+            try:
+                return retime(
+                    clocked, THROUGH_A_SPLITTER, longest, host, False, slow, signal,
+                    chip.input_delay,
+                )  # fmt: skip
+            except LoweringError:
+                continue  # what is wrong in any case is said below
     return retime(
         clocked, delays.low, delays.high, host, allow_skew, slow, signal, chip.input_delay
     )

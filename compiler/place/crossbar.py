@@ -8,6 +8,7 @@ this is repeated until nothing changes: at once, but for neurons that cannot use
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ from spikeport.compiler.place.crossbar_targets import (
     spare_copies,
 )
 from spikeport.compiler.place.crossbar_violations import (
+    ENDLESS,
     crowded,
     too_heavy,
     too_late,
@@ -58,19 +60,21 @@ class Cut:
     Attributes:
         cores: who is where.
         copies: population -> columns that each neuron takes, (n,).
-        broken: population -> neurons that no core holds, or that need more copies without end.
+        broken: population -> neurons that no core holds.
+        endless: does each round need more copies than the one before.
     """
 
     cores: list[Filled]
     copies: dict[str, Array]
     broken: dict[str, Array]
+    endless: bool = False
 
 
 def place_crossbar(program: Program, chip: Chip, chips: int) -> Image:
     """Return the Program on crossbars; see `place`."""
     core = _crossbar(chip)
     sources = sources_of(program, core)
-    violations: list[Violation] = too_late(program, chip)
+    violations: list[Violation | str] = [*too_late(program, chip)]
     wanted: dict[str, Wanted] = {}
     for name in program.neurons:
         wanted[name], found = wanted_axons(program, name, core, sources)
@@ -80,6 +84,7 @@ def place_crossbar(program: Program, chip: Chip, chips: int) -> Image:
     violations += too_many_axons(wanted, cut.broken, core)
     if core.targets_per_neuron is not None:
         violations += too_many_columns(wanted, cut.copies, cut.broken, core)
+    violations += [ENDLESS] if cut.endless else []
     violations += crowded(program, wanted, cut.copies, core, chip, chips)
     there = chip.cores * chips
     if not violations and len(cut.cores) > there:  # without splitters, whose targets are not there
@@ -125,7 +130,7 @@ def _crossbar(chip: Chip) -> Crossbar:
     return chip.core
 
 
-def _does_not_fit(program: Program, chip: Chip, violations: list[Violation]) -> FitError:
+def _does_not_fit(program: Program, chip: Chip, violations: Sequence[Violation | str]) -> FitError:
     return FitError(
         f"{program.name} does not fit {chip.name}",
         violations,
@@ -147,11 +152,11 @@ def _cut(program: Program, wanted: dict[str, Wanted], core: Crossbar, sources: S
         targets = find_targets(program, cores, sources)
         needed = columns_needed(targets, int(sources.starts[-1]), room.columns)
         found = {name: _of(name, needed, sources) for name in copies}
-        broken = {n: np.flatnonzero(found[n] > copies[n]) for n in copies}
-        broken = {name: neurons for name, neurons in broken.items() if neurons.size}
-        if not broken:
+        if all((found[name] <= copies[name]).all() for name in copies):
             break
         copies = {name: np.maximum(found[name], copies[name]) for name in copies}
+    else:
+        return Cut(cores, copies, broken, endless=True)
     return Cut(cores, copies, broken)
 
 

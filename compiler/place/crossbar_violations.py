@@ -13,6 +13,11 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.place.crossbar_axons import Wanted
 from spikeport.compiler.program import Program
 
+ENDLESS = (
+    "copies of neurons that are heard one step after their spikes take more and more cores: delay "
+    "what these neurons send by one step more, so that splitters can repeat it"
+)
+
 
 def too_late(program: Program, chip: Chip) -> list[Violation]:
     """Return the projections whose delay no axon has."""
@@ -112,7 +117,7 @@ def crowded(
     most = core.neurons.whole * chip.cores * chips
     found = []
     if columns > most and (chip.most_chips == chips or core.own_row):
-        both = " with the copies of those that send with both signs" if columns > neurons else ""
+        both = " (copies included)" if columns > neurons else ""
         keep = max(most - (columns - neurons), most // 2)
         fix = f"use at most {keep} neurons"
         found.append(Violation(program.name, f"neurons{both}", columns, most, fix))

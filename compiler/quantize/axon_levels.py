@@ -40,9 +40,9 @@ def levels_of(matrix: sp.csr_matrix, axons: int, types: int) -> Levels:
         axons: of a core.
         types: of axons.
 
-    >>> found = levels_of(sp.csr_matrix([[0.5, -1.0], [0.2, 0.6]]), axons=256, types=4)
+    >>> found = levels_of(sp.csr_matrix([[0.5, -1.0], [0.25, 0.75]]), axons=256, types=4)
     >>> found.levels.toarray().tolist(), found.unit.tolist(), found.largest.tolist()
-    ([[1, -2], [1, 3]], [0.5, 0.2], [2, 2])
+    ([[1, -2], [1, 3]], [0.5, 0.25], [2, 2])
     """
     fan_in = np.diff(matrix.indptr)
     common = int(np.clip(axons // max(int(fan_in.max(initial=1)), 1), 1, types))

@@ -85,7 +85,7 @@ def library() -> str:
     for plain in chips:
         rows.append(
             (
-                f"[{text(plain['name'])}](#{plain['name'].replace('_', '-')})",
+                f"[{text(plain['name'])}](#{plain['name']})",
                 text(plain["title"]),
                 plain["level"],
                 str(plain["cores"]),

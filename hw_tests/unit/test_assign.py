@@ -73,6 +73,14 @@ def test_the_naive_order_stays_where_it_is_best():
     assert assign(sparse.csr_matrix((5, 5)), LOIHI).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_the_naive_order_is_kept_where_the_search_is_confined_to_a_worse_rectangle():
+    names = np.arange(120).reshape(3, 40)  # three columns of the mesh, as the naive order has them
+    ends = [(names[:-1], names[1:]), (names[:, :-1], names[:, 1:])]
+    one, other = (np.concatenate([pair[k].ravel() for pair in ends]) for k in (0, 1))
+    packets = sparse.csr_matrix((np.ones(one.size), (one, other)), (120, 120))
+    assert assign(packets, Mesh(40, 40), budget=0).tolist() == list(range(120))
+
+
 def test_the_result_depends_on_the_seed_alone():
     packets = random_traffic(60, 0.2)
     first, again, other = (assign(packets, LOIHI, seed, budget=300) for seed in (0, 0, 1))

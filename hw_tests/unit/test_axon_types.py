@@ -188,6 +188,15 @@ def test_types_are_found_again_from_the_integers_of_what_was_quantized(seed: int
         assert ((pattern.low <= row // unit) & (row // unit <= pattern.high)).all()
 
 
+def test_a_type_weight_never_leaves_its_nine_bits_for_the_sake_of_fewer_types():
+    """2, -2 and 1 times 93 take three types, but one of -372; times 31 four types of -248."""
+    whole = sparse.csr_matrix(np.array([[186, -186, 93]]))
+    made, _, _ = type_weights(whole, 4, 9)
+    assert made.tolist() == [[31, 62, 124, -248]]
+    wider, _, _ = type_weights(whole, 4, 10)
+    assert wider.tolist() == [[93, 186, -372, 0]]
+
+
 # --- biases --------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,8 @@ from hw_tests.place_strategies import random_network
 from spikeport.compiler.place.assign import Mesh
 from spikeport.compiler.place.order import neuron_order
 from spikeport.compiler.place.refine import refine
+
+module = import_module("spikeport.compiler.place.refine")
 
 
 def lists(matrix: sparse.csr_matrix, order: np.ndarray, bounds: list[int]) -> int:
@@ -134,9 +137,34 @@ def test_refining_never_makes_it_worse():
     assert lists(blocks, refine(np.arange(80), bounds, [blocks]), bounds) == 80
 
 
-def test_a_population_too_large_to_refine_stays_as_it_is(monkeypatch):
-    from spikeport.compiler.place import refine as module
+def test_refining_with_much_noise_gives_back_the_best_order_seen(monkeypatch):
+    monkeypatch.setattr(module, "NOISE", 20.0)
+    monkeypatch.setattr(module, "ROUNDS", 5)
+    blocks = sparse.csr_matrix(np.kron(np.eye(8), np.ones((10, 10))))
+    bounds = even(80, 8)
+    assert lists(blocks, refine(np.arange(80), bounds, [blocks]), bounds) == 80
 
+
+def test_the_cost_of_a_move_is_the_packets_that_it_adds(monkeypatch):
+    monkeypatch.setattr(module, "SOFT", 1e-6)  # counts packets alone
+    rng = np.random.default_rng(0)
+    inputs = sparse.random(30, 20, 0.2, "csr", np.float32, rng).sign()
+    links = sparse.random(30, 30, 0.1, "lil", np.float32, rng)
+    links.setdiag(0)
+    links = links.tocsr().sign()
+    part = rng.integers(0, 4, 30)
+    costs, now = module._costs(part, 4, [inputs], links)
+    for neuron in range(30):
+        for slice_ in range(4):
+            moved = part.copy()
+            moved[neuron] = slice_
+            added = module._costs(moved, 4, [inputs], links)[1] - now
+            assert costs[neuron, slice_] - costs[neuron, part[neuron]] == pytest.approx(
+                added, abs=1e-3
+            )
+
+
+def test_a_population_too_large_to_refine_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(module, "WORK", 1000)
     matrix, _ = shuffled_modules(200, 4, 0.5)
     assert refine(np.arange(200), even(200, 4), [matrix]).tolist() == list(range(200))

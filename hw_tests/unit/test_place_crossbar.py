@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spikeport as sp
-from hw_tests.crossbar_programs import changed, on, program, random_network, random_program
+from hw_tests.crossbar_programs import changed, normal, on, program, random_network, random_program
 from hw_tests.crossbar_reference import leaving, run_crossbars
 from spikeport.backends.emulator.simulator import run
 from spikeport.compiler.check import check
@@ -16,6 +16,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Projection
 from spikeport.compiler.errors import FitError
 from spikeport.compiler.image import Image
+from spikeport.compiler.passes.unhurried import retime_for
 from spikeport.compiler.place.place import place
 
 STEPS = 24
@@ -104,12 +105,39 @@ def test_a_loop_of_one_step_has_copies_and_no_splitter(seed: int):
     assert_crossbars_spike_as_the_emulator(image, seed)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_spikes_between_neurons_take_two_steps_unless_a_loop_has_but_one(seed: int):
+    slow, fast = (retime_for(normal(net(seed)), TRUENORTH) for net in (random_network, in_a_hurry))
+    between = {p.delay for p in slow.projections if p.pre in slow.neurons}
+    assert not between or min(between) == 2
+    assert min(p.delay for p in fast.projections if p.pre in fast.neurons) == 1
+
+
 def test_a_neuron_that_is_read_out_and_heard_has_a_column_for_the_host():
     for seed in range(12):
         image = on(random_network(seed), SMALL)
         (output,) = image.program.outputs.values()
         size = image.program.populations[output].size
         assert leaving(image) == {(output, neuron) for neuron in range(size)}
+
+
+def test_a_neuron_with_more_targets_than_an_axon_feeds_splitters_has_copies_that_feed_them():
+    chip = changed(TRUENORTH, neurons=4)
+    net = program(chip, {"in": 2, "a": 1, "b": 36}, ("in", "a", np.array([[30, 9]])),
+                  ("a", "b", np.full((36, 1), 25)))  # fmt: skip
+    later = (net.synapses[0], replace(net.synapses[1], delay_steps=3))
+    image = check(place(replace(net, synapses=later), chip), after="place")
+    # nine cores hold b: four, four and one target; the last needs no splitter
+    assert (image.resources["copies"], image.resources["splitters"]) == (2, 8)
+    assert_crossbars_spike_as_the_emulator(image, 0)
+
+
+def test_a_core_is_filled_to_its_last_row_and_column():
+    net = program(TRUENORTH, {"in": 256, "a": 256}, ("in", "a", np.full((256, 256), 3)))
+    (core,) = check(place(net, TRUENORTH), after="place").cores
+    assert (core.synapses, core.load) == (65536, 1.0)
+    more = program(TRUENORTH, {"in": 256, "a": 257}, ("in", "a", np.full((257, 256), 3)))
+    assert len(place(more, TRUENORTH).cores) == 2
 
 
 # --- one crossbar --------------------------------------------------------------------------------

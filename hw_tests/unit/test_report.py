@@ -442,6 +442,33 @@ def test_lava_that_did_not_run_is_said_to_be_not_run(tmp_path: Path) -> None:
         assert "not measured" in read(tmp_path, name).lower()
 
 
+def unpriced() -> dict[str, Any]:
+    """Return a result on a chip for which no energy is published."""
+    result = digits()
+    result["energy"] = {
+        "known": False, "why": "no energy per event has been published for x",
+        "static": "Dynamic energy only; static power is not known.",
+    }  # fmt: skip
+    return result
+
+
+def test_an_unknown_energy_is_said_to_be_unknown_with_the_reason(tmp_path: Path) -> None:
+    write_report(unpriced(), tmp_path)
+    found = verdict.energy(plain.printable(finite(unpriced())))
+    assert (found.state, found.headline) == ("absent", "unknown")
+    page_, summary = (read(tmp_path, name) for name in ("report.html", "report.md"))
+    assert "Unknown: no energy per event has been published for x." in page_
+    assert "## Energy\nUnknown: no energy per event has been published for x." in summary
+    assert "No energy was estimated" not in page_
+    assert json.loads(read(tmp_path, "report.json"))["energy"]["known"] is False
+
+
+def test_what_is_in_no_sum_is_named_on_the_page() -> None:
+    result = digits()
+    result["energy"]["left_out"] = ["synaptic_op"]
+    assert "in no sum, because the figure is unverified: synaptic op." in page.page(finite(result))
+
+
 def test_the_raster_lays_the_chip_over_the_reference() -> None:
     drawn = svg.raster(
         {

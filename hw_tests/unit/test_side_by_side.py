@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from scipy import sparse
 
 import spikeport as sp
 from spikeport import backends, processor
@@ -20,6 +22,8 @@ from spikeport.compiler.network import Input, Linear, Network, Output
 from spikeport.compiler.pipeline import to_clocked
 from spikeport.fit import unpublished
 from spikeport.models.neurons.izhikevich import Izhikevich
+from spikeport.models.neurons.li import Li
+from spikeport.models.neurons.lif import Lif
 from spikeport.pages import side_by_side as page
 from spikeport.side_by_side import are_several, chips_named, deploy_side_by_side
 
@@ -155,6 +159,34 @@ def test_a_processor_has_the_accuracy_of_the_reference_and_an_op_count(found, ne
     report = json.loads((found[1] / "cpu_i7_4960x" / "report.json").read_text())
     assert processor.NOTE in report["notes"]
     assert report["backends"]["lava"]["why"] == processor.WHY_NO_LAVA
+
+
+def test_on_a_processor_zeros_that_are_stored_are_no_weights(net):
+    clocked = to_clocked(net)
+    first, *others = clocked.projections
+    stored = sparse.csr_array(first.matrix)
+    stored.data[:5] = 0.0
+    changed = replace(clocked, projections=(replace(first, matrix=stored), *others))
+    cpu = backends.find_chip("cpu_i7_4960x")
+    whole, fewer = (processor.on_processor(each, cpu) for each in (clocked, changed))
+    lost = np.count_nonzero(sparse.csr_array(first.matrix).data[:5])
+    assert lost > 0
+    assert fewer.resources["synapses"] == whole.resources["synapses"] - lost
+
+
+def test_a_processor_takes_what_sends_values_and_counts_them_in_every_step():
+    one = np.ones(2)
+    nodes = {
+        "in": Input((2,)), "fc": Linear(np.eye(2)), "li": Li(0.05 * one, one, 0 * one),
+        "fc2": Linear(np.eye(2)), "lif": Lif(0.01 * one, 10 * one, 0 * one, one, 0 * one),
+        "out": Output((2,)),
+    }  # fmt: skip
+    said = sp.Semantics(dt=1e-3, dialect="nir")
+    net = Network(nodes, tuple(pairwise(nodes)), name="analog").with_semantics(said)
+    result = sp.deploy(net, "cpu_i7_4960x", {"x": np.ones((3, 7, 2), np.uint8)})
+    operations = result["neurobench"]["SynapticOperations"]
+    assert operations["Effective_MACs"] == 2 * 7
+    assert operations["Effective_ACs"] == 2 * 7
 
 
 def _dense(matrix: Any) -> np.ndarray:
