@@ -55,6 +55,16 @@ class LoweringError(SpikeportError):
     """A network cannot be expressed on the chosen target."""
 
 
+class Refused(LoweringError):
+    """Several things of a network cannot be done on the target; `refusals` holds each."""
+
+    def __init__(self, what: str, refusals: Sequence[LoweringError]) -> None:
+        self.refusals = tuple(refusals)
+        shown = self.refusals[:12]
+        why = "; ".join(f"{each.what}, {each.why}" for each in shown)
+        super().__init__(what, why, "; ".join(dict.fromkeys(each.fix for each in shown)))
+
+
 class ChipError(SpikeportError):
     """A chip description is wrong or unknown."""
 

@@ -16,9 +16,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from spikeport.backends import find_chip
+from spikeport.compiler.fabric import Lists
 from spikeport.compiler.place.assign import Mesh, assign, weighted_hops
 from spikeport.compiler.place.order import neuron_order
+from spikeport.compiler.place.place import place
 from spikeport.compiler.place.refine import refine
+from spikeport.compiler.place.routes import home_of
+from spikeport.compiler.program import CellPopulation, Program, Synapses
+from spikeport.compiler.quantize.cell import neutral_cell
 
 Array = np.ndarray[Any, Any]
 PROPOSALS = 300_000  # swaps that the annealing behind METIS may try; takes longer than all of ours
@@ -117,6 +123,33 @@ def our_slices(wiring: Wiring) -> Array:
         return order if is_map else refine(order, wiring.bounds(name), inputs, own)
 
     return cut(wiring, order_of)
+
+
+def placed(wiring: Wiring) -> Array:
+    """Return the core of each neuron as `place` has it; other limits are as good as none."""
+    loihi = find_chip("loihi1")
+    mesh = {
+        name: getattr(loihi.topology, name).model_copy(update={"value": getattr(wiring.mesh, name)})
+        for name in ("tiles_x", "tiles_y", "cores_per_tile")
+    }
+    room = loihi.core.compartments.model_copy(update={"value": wiring.room})
+    chip = loihi.model_copy(
+        update={
+            "topology": loihi.topology.model_copy(update=mesh),
+            "core": Lists(fabric="lists", compartments=room),
+        }
+    )
+    populations = {
+        name: CellPopulation("IF", shape, neutral_cell(wiring.size(name)), np.ones(1))
+        for name, shape in wiring.shapes.items()
+    }
+    synapses = tuple(
+        Synapses(f"{pre}-{post}", pre, post, (each != 0).astype(np.int32), 0, "excitatory")
+        for pre, post, each in wiring.matrices
+    )
+    program = Program(1.0, populations, synapses, {}, dict.fromkeys(populations, 0))
+    home = home_of(program, place(program, chip, wiring.mesh.chips).slices)
+    return np.concatenate([home[name] for name in wiring.shapes])
 
 
 def metis_slices(wiring: Wiring) -> Array:
@@ -256,7 +289,8 @@ STRATEGIES: dict[str, tuple[Slicing, Placing]] = {
     "our slices, naive order": (our_slices, in_order),
     "our slices, GreedyInterchip": (our_slices, greedy_interchip),
     "naive slices, our placement": (naive_slices, assign),
-    "ours": (our_slices, assign),
+    "our slices, our placement": (our_slices, assign),
+    "ours": (placed, in_order),  # cores are physical already
 }
 
 

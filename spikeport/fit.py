@@ -7,10 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from spikeport.compiler import semantics as contract
-from spikeport.compiler.chip import Chip
-from spikeport.compiler.errors import FitError, LoweringError, SpikeportError, Violation, printable
+from spikeport.compiler.chip import Chip, Limits
+from spikeport.compiler.errors import (
+    FitError,
+    LoweringError,
+    Refused,
+    SpikeportError,
+    Violation,
+    printable,
+)
 from spikeport.compiler.fabric import Core
 from spikeport.compiler.image import Image
+from spikeport.compiler.kinds import NEURONS
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
@@ -39,20 +47,58 @@ def check_fit(net: Network, chip: Chip, chips: int = 1) -> dict[str, Any]:
     try:
         image = _image(net, chip, chips)
     except (FitError, LoweringError) as error:
-        return _verdict(chip, refusal(error), None)
+        refused = refusal(error)
+        if isinstance(error, LoweringError):  # there are limits to see all the same
+            for key, more in refusal_of_limits(net, chip, chips).items():
+                refused[key] += more
+        return _verdict(chip, refused, None)
     return _verdict(chip, {"violations": [], "details": []}, dict(image.resources))
 
 
 def refusal(error: SpikeportError) -> dict[str, Any]:
     """Return {"violations", "details"}: sentences, and their parts where there are figures."""
     if not isinstance(error, FitError):
-        detail = {"object": None, "what": f"{error.what}: {error.why}" if error.why else error.what}
-        details = [detail | {"figure": None, "limit": None, "fix": error.fix}]
-        return {"violations": [str(error)], "details": details}
+        each = error.refusals if isinstance(error, Refused) else (error,)
+        return {"violations": [str(one) for one in each], "details": [_spoken(one) for one in each]}
     return {
         "violations": list(error.violations),
         "details": [_detail(each) for each in error.found],
     }
+
+
+def _spoken(error: SpikeportError) -> dict[str, Any]:
+    what = f"{error.what}: {error.why}" if error.why else error.what
+    return {"object": None, "what": what, "figure": None, "limit": None, "fix": error.fix}
+
+
+def refusal_of_limits(net: Network, chip: Chip, chips: int) -> dict[str, Any]:
+    """Return the limits that a network breaks on a chip that could do all that it does.
+
+    Its populations are counted as if the chip had their kinds, resets and signals, in registers
+    as wide as they need.
+    """
+    limits = Limits(
+        weight_bits=chip.limits.weight_bits,
+        message_bits=chip.limits.weight_bits.model_copy(update={"value": 16}),
+        delay_steps=chip.limits.delay_steps,
+        input_delay_steps=chip.limits.input_delay_steps,
+    )
+    able = {
+        "kinds": (*NEURONS, "Delay", "Relay", "Readout"),
+        "resets": contract.CHOICES["reset"],
+        "signals": ("binary", "count", "graded"),
+        "reset_when": ("same_step", "next_step"),
+        "thresholds": ("greater", "greater_equal"),
+        "arithmetic": "integer",
+        "limits": limits,
+    }
+    try:
+        _image(net, chip.model_copy(update=able), chips)
+    except FitError as error:
+        return refusal(error)
+    except LoweringError:
+        pass  # it cannot be counted
+    return {}
 
 
 def limit_notes(chip: Chip) -> list[str]:

@@ -136,7 +136,7 @@ def crowded(
             keep_inputs, keep_neurons = sizes, (rows - inputs) // times
         elif columns <= half:
             keep_inputs, keep_neurons = (rows - columns) // times, neurons
-        fix = f"use at most {keep_inputs} inputs and {keep_neurons} neurons"
+        fix = f"use at most {counted(keep_inputs, 'input')} and {counted(keep_neurons, 'neuron')}"
         found.append(Violation(program.name, "rows", inputs + columns, rows, fix))
     return found
 

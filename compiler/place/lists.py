@@ -127,5 +127,8 @@ def _use(chip: Chip, core: Lists, number: int, each: Open, out_axons: int) -> Co
     needs = [need for _, _, need in each.held]
     total = {key: sum(need[key] for need in needs) for key in needs[0]} | {"out_axons": out_axons}
     limits = limits_of(core)
-    held = {name: (total[name], limits.get(name)) for name in RESOURCES}
+    counted = ("compartments", "in_axons", "out_axons")  # the others need a formula or a table
+    held = {
+        name: (total[name], limits.get(name)) for name in RESOURCES if name in (*limits, *counted)
+    }
     return CoreUse(number, number // chip.cores, *chip.tile(number), total["synapses"], held)

@@ -150,7 +150,7 @@ def test_following_the_advice_makes_any_network_fit_odin(seed: int):
         check(place(made(), ODIN), after="place")
     except FitError as error:
         for said in error.violations:  # once, and all of them
-            if "inputs" in said:
+            if "input" in said:
                 sizes["in"] = min(sizes["in"], numbers(said)[0])
             neurons = numbers(said)[-1]
             sizes["a"] = max(1, min(sizes["a"], neurons // 2))
@@ -163,7 +163,7 @@ def test_odin_counts_the_copies_of_neurons_that_send_with_both_signs():
     net = program(ODIN, {"in": 1, "a": 200}, ("in", "a", full(200, 1)), ("a", "a", weights.T))
     assert violations_of(net, ODIN) == [
         "network needs 400 neurons (copies included), the limit is 256: use at most 128 neurons",
-        "network needs 401 rows, the limit is 256: use at most 1 inputs and 127 neurons",
+        "network needs 401 rows, the limit is 256: use at most 1 input and 127 neurons",
     ]
 
 
