@@ -21,7 +21,7 @@ from spikeport.compiler.passes.normalise import (
     normalise_order,
     shift_to_reset,
 )
-from spikeport.compiler.passes.retime import retime
+from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.place.place import place
 from spikeport.compiler.quantize.quantize import quantize
 from spikeport.compiler.quantize.scale import Peaks
@@ -73,14 +73,9 @@ def for_chip(
         )
     for step in NORMAL_FORM:
         clocked = check(step(clocked), after=step.__name__)
-    delays = chip.limits.delay_steps
-    if delays.high == 0:
+    if chip.limits.delay_steps.high == 0:
         check_at_once(clocked, chip.name)
-    signal = "count" if "count" in chip.signals else "binary"  # what inputs may send
-    retimed = retime(
-        clocked, delays.low, delays.high, host, allow_skew, slow, signal, chip.input_delay
-    )
-    return check(retimed, after="retime")
+    return check(retime_for(clocked, chip, host, allow_skew, slow), after="retime")
 
 
 def lower(

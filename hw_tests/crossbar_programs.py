@@ -12,7 +12,7 @@ from spikeport.compiler.check import check
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
 from spikeport.compiler.image import Image
-from spikeport.compiler.passes.unhurried import retime_for
+from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.pipeline import NORMAL_FORM
 from spikeport.compiler.place.place import place
 from spikeport.compiler.program import Cell, CellPopulation, Program, Synapses

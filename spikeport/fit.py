@@ -89,7 +89,7 @@ def refusal_of_limits(net: Network, chip: Chip, chips: int) -> dict[str, Any]:
         "signals": ("binary", "count", "graded"),
         "reset_when": ("same_step", "next_step"),
         "thresholds": ("greater", "greater_equal"),
-        "arithmetic": "integer",
+        "arithmetic": "integer" if chip.arithmetic != "axon_types" else chip.arithmetic,
         "limits": limits,
     }
     try:

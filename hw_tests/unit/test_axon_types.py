@@ -14,7 +14,7 @@ from hw_tests.crossbar_programs import integrators, normal, on
 from spikeport.backends import emulator, reference
 from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
 from spikeport.compiler.errors import LoweringError
-from spikeport.compiler.passes.unhurried import retime_for
+from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.passes.wires import passing_on
 from spikeport.compiler.place.crossbar_axons import patterns, type_weights
 from spikeport.compiler.program import Program

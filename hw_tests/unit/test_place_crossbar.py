@@ -16,7 +16,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Projection
 from spikeport.compiler.errors import FitError
 from spikeport.compiler.image import Image
-from spikeport.compiler.passes.unhurried import retime_for
+from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.place.place import place
 
 STEPS = 24
