@@ -242,7 +242,7 @@ def fewer_channels(program: Program, violation: Violation, most: str, name: str 
     """Leave a layer so many channels, and its input too where that is asked for."""
     name = name or _population(violation)
     program = _with_channels(program, name, int(most))
-    inputs = re.search(r"give it at most (\d+) input channels", violation.fix)
+    inputs = re.search(r"give it at most (\d+) input channels?", violation.fix)
     return fewer_inputs(program, violation, inputs[1]) if inputs else program
 
 
@@ -293,24 +293,24 @@ def with_sizes(program: Program, sizes: dict[str, int]) -> Program:
 
 #: Words of an advice, with groups for its numbers -> what is done.
 ADVICE: dict[str, Callable[..., Program]] = {
-    r"keep at most (\d+) (?:inputs|of its)": keep_inputs,
-    r"let a neuron reach at most (\d+) cores": reach_cores,
+    r"keep at most (\d+) (?:inputs?|of its)": keep_inputs,
+    r"let a neuron reach at most (\d+) cores?": reach_cores,
     r"whole multiples of one, from (-\d+) to (\d+) times it": whole_multiples,
     r"take out what '.*' sends back": without_edges,
     r"put a hidden layer between the input and the readout": without_edges,
     r"let no path skip a layer": one_delay,
-    r"let at most (\d+) neurons take input": few_take_input,
-    r"hidden layer of at most (\d+) neurons before the output": few_feed_readouts,
+    r"let at most (\d+) neurons? take": few_take_input,
+    r"hidden layer of at most (\d+) neurons? before the output": few_feed_readouts,
     r"let no neuron do both": none_does_both,
     r"delay it by (\d+)": delay_it,
     r"delay what it sends by one step more": delay_what_it_sends,
-    r"use at most (\d+) neurons in '(.*)'": at_most_in,
+    r"use at most (\d+) neurons? in '(.*)'": at_most_in,
     r"take (\d+) neurons? out of (.*)": take_out,
-    r"bring (?:it|them) down to (\d+) channels": channels,
-    r"use at most (\d+) inputs and (\d+) neurons": at_most_both,
-    r"use at most (\d+) neurons$": at_most_neurons,
-    r"use at most (\d+) channels in '(.*?)'": fewer_channels,
-    r"use at most (\d+) channels": fewer_channels,
-    r"give it at most (\d+) input channels": fewer_inputs,
+    r"bring (?:it|them) down to (\d+) channels?": channels,
+    r"use at most (\d+) inputs? and (\d+) neurons?": at_most_both,
+    r"use at most (\d+) neurons?$": at_most_neurons,
+    r"use at most (\d+) channels? in '(.*?)'": fewer_channels,
+    r"use at most (\d+) channels?": fewer_channels,
+    r"give it at most (\d+) input channels?": fewer_inputs,
     r"use fewer (?:or smaller )?layers": smaller_layers,
 }
