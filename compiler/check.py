@@ -18,7 +18,7 @@ from spikeport.compiler.errors import SpikeportError
 from spikeport.compiler.fixed import weight_range
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import Cell, Program
 
 Noun = TypeVar("Noun", Network, Clocked, Program, Image)

@@ -10,7 +10,7 @@ import pytest
 from spikeport.compiler.errors import FitError
 from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import CoreUse, Image
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 
 def named(image: Image) -> str:

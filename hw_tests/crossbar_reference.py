@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.compiler.image import Image
-from spikeport.compiler.place.crossbar_plan import EVERYWHERE, OUT, SPLITTER, CrossbarCore
+from spikeport.compiler.place.crossbar.plan import EVERYWHERE, OUT, SPLITTER, CrossbarCore
 
 Array = np.ndarray[Any, Any]
 Axon = tuple[int, int]  # core, axon

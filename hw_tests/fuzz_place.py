@@ -26,7 +26,7 @@ from hw_tests.place_networks import DRAW
 from spikeport.compiler.errors import FitError
 from spikeport.compiler.image import Image
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 ROUNDS = 12  # of following the advice; each can uncover a limit that another hid
 

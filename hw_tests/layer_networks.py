@@ -17,7 +17,7 @@ from spikeport.compiler.image import Image
 from spikeport.compiler.network import Convolution, SumPool2d
 from spikeport.compiler.passes.convolution import conv_matrix, pool_matrix
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import Arithmetic, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.cell import neutral_cell
 

@@ -18,10 +18,10 @@ import scipy.sparse as sp
 
 from spikeport.backends import find_chip
 from spikeport.compiler.fabric import Lists
-from spikeport.compiler.place.assign import Mesh, assign, weighted_hops
-from spikeport.compiler.place.order import neuron_order
+from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.lists.refine import refine
+from spikeport.compiler.place.mesh.assign import Mesh, assign, weighted_hops
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.refine import refine
 from spikeport.compiler.place.routes import home_of
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.cell import neutral_cell
@@ -224,13 +224,13 @@ def greedy_interchip(packets: sp.csr_matrix, mesh: Mesh, seed: int = 0) -> Array
     left = dict.fromkeys([*sources, *range(len(both))])
     position = np.empty(len(both), np.int64)
     held: list[int] = []
-    for place in range(len(both)):
-        if place % mesh.cores_per_chip == 0:
+    for slot in range(len(both)):
+        if slot % mesh.cores_per_chip == 0:
             held = []
         rest = list(left)
         pull = both[np.ix_(rest, held)].max(axis=1) if held else np.zeros(len(rest))
         block = rest[int(pull.argmax())]
-        position[block] = place
+        position[block] = slot
         held.append(block)
         del left[block]
     return position

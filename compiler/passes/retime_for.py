@@ -2,7 +2,7 @@
 
 A packet takes one step at least; one that a splitter repeats takes two. The smallest lags would
 leave one step everywhere, and so no way but copies of neurons, which multiply from layer to layer
-(`place/crossbar_targets`). So two steps are asked for first, if need be with relays that wait less
+(`place/crossbar/targets`). So two steps are asked for first, if need be with relays that wait less
 than they could. Only where a loop of the network is too short for that, one step has to do.
 """
 

@@ -8,10 +8,10 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import ChipError
 from spikeport.compiler.fabric import Crossbar, Ensemble, Layers, Lists, Processor
 from spikeport.compiler.image import Image
-from spikeport.compiler.place.crossbar import place_crossbar
+from spikeport.compiler.place.crossbar.crossbar import place_crossbar
 from spikeport.compiler.place.ensemble import place_ensemble
-from spikeport.compiler.place.layers import place_layers
-from spikeport.compiler.place.lists import place_lists
+from spikeport.compiler.place.layers.layers import place_layers
+from spikeport.compiler.place.lists.lists import place_lists
 from spikeport.compiler.place.processor import place_on_processor
 from spikeport.compiler.program import Program
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.image import Route, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.assign import Mesh
+from spikeport.compiler.place.mesh.assign import Mesh
 from spikeport.compiler.program import Program, Synapses
 
 OUTSIDE = -1  # the core of what comes from the host

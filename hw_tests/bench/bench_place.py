@@ -30,8 +30,8 @@ from hw_tests.place_strategies import (
     small_cases,
 )
 from spikeport.compiler.pipeline import to_clocked
-from spikeport.compiler.place.assign import Mesh, assign, weighted_hops
-from spikeport.compiler.place.order import neuron_order
+from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.mesh.assign import Mesh, assign, weighted_hops
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 CNN = CASES / "nirpaper_cnn_sinabs" / "graph.nir"

@@ -17,9 +17,9 @@ from hw_tests.place_strategies import (
     traffic,
 )
 from spikeport.compiler.errors import FitError
-from spikeport.compiler.place.anneal import Field, _pairs, _Walk, anneal
-from spikeport.compiler.place.assign import Mesh, assign, weighted_hops
-from spikeport.compiler.place.starts import growth, snake_order, spread, starts
+from spikeport.compiler.place.mesh.anneal import Field, _pairs, _Walk, anneal
+from spikeport.compiler.place.mesh.assign import Mesh, assign, weighted_hops
+from spikeport.compiler.place.mesh.starts import growth, snake_order, spread, starts
 
 LOIHI = Mesh(8, 4, 4)
 

@@ -16,7 +16,7 @@ from spikeport.compiler.clocked import Clocked, Membrane, Population, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.passes.wires import passing_on
-from spikeport.compiler.place.crossbar_axons import patterns, type_weights
+from spikeport.compiler.place.crossbar.axons import patterns, type_weights
 from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.axon_levels import levels_of
 from spikeport.compiler.quantize.quantize import quantize

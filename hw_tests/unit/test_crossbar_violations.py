@@ -14,7 +14,7 @@ from hw_tests.crossbar_programs import changed, program
 from spikeport.compiler.check import check
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import FitError
-from spikeport.compiler.place import crossbar
+from spikeport.compiler.place.crossbar import crossbar
 from spikeport.compiler.place.place import place
 from spikeport.compiler.program import Program
 

@@ -13,7 +13,7 @@ from spikeport import backends
 from spikeport.compiler.errors import ChipError
 from spikeport.compiler.measure.energy import column_of, neurobench
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import Cell, CellPopulation, Program, Synapses
 from spikeport.costed import energy_of, energy_plain, static_of
 from spikeport.verbs import run

@@ -30,7 +30,7 @@ from spikeport.backends import emulator
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.measure.energy import neurobench
 from spikeport.compiler.network import Affine, Delay, Input, Linear, Network, Output
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import GRADED, Cell, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.cell import neutral_cell
 from spikeport.compiler.semantics import Semantics, apply_settings

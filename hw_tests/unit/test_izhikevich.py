@@ -16,7 +16,7 @@ import spikeport as sp
 from spikeport.compiler.errors import LoweringError, SemanticsError
 from spikeport.compiler.load.nir import read_network, write_network
 from spikeport.compiler.network import Affine, Delay, Input, Linear, Network, Output
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import GRADED
 from spikeport.compiler.semantics import Semantics, apply_settings
 from spikeport.models.neurons import izhikevich

@@ -25,7 +25,7 @@ from spikeport.compiler.errors import FitError, LoweringError, Violation
 from spikeport.compiler.network import Affine, Input, Network, Output
 from spikeport.compiler.pipeline import compile_network
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.cell import neutral_cell
 from spikeport.compiler.semantics import Semantics

@@ -11,11 +11,11 @@ import pytest
 import scipy.sparse as sparse
 
 from hw_tests.place_strategies import random_network
-from spikeport.compiler.place.assign import Mesh
-from spikeport.compiler.place.order import neuron_order
-from spikeport.compiler.place.refine import refine
+from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.lists.refine import refine
+from spikeport.compiler.place.mesh.assign import Mesh
 
-module = import_module("spikeport.compiler.place.refine")
+module = import_module("spikeport.compiler.place.lists.refine")
 
 
 def lists(matrix: sparse.csr_matrix, order: np.ndarray, bounds: list[int]) -> int:

@@ -19,9 +19,9 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import ChipError, FitError, Violation
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Input, Linear, Network, Output
-from spikeport.compiler.place.memory import axon_bits, index_bits, list_bits
+from spikeport.compiler.place.lists.memory import axon_bits, index_bits, list_bits
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import Cell, CellPopulation, Program, Synapses
 from spikeport.models.neurons.lif import Lif
 

@@ -14,7 +14,7 @@ from hw_tests.xylo_models import ROCKPOOL, chip, cuba
 from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Delay, Input, Linear, Network, Output
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 Array = np.ndarray[Any, Any]
 

@@ -25,15 +25,15 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import ChipError
 from spikeport.compiler.network import Convolution
 from spikeport.compiler.passes.convolution import conv_matrix
-from spikeport.compiler.place.layer_memory import (
+from spikeport.compiler.place.layers.memory import (
     Layer,
     entries_of,
     kernel_entries,
     neuron_entries,
 )
-from spikeport.compiler.place.layer_shape import Window
+from spikeport.compiler.place.layers.shape import Window
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.cell import neutral_cell
 

@@ -18,7 +18,7 @@ from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Affine, Delay, Input, Linear, Network, Output
 from spikeport.compiler.pipeline import for_chip, lower, to_clocked
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.semantics import Semantics, apply_settings
 from spikeport.models.neurons.if_ import If
 from spikeport.models.neurons.li import Li

@@ -13,9 +13,9 @@ import scipy.sparse as sp
 
 from hw_tests.small_chips import chip_like, edge, on_four_cores, program_of
 from spikeport.compiler.image import Image
+from spikeport.compiler.place.lists.tables import HOST, CoreTables, tables
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.tables import HOST, CoreTables, tables
-from spikeport.compiler.place.verify_tables import wrong_tables
+from spikeport.compiler.place.verify.tables import wrong_tables
 
 Tables = dict[int, CoreTables]
 

@@ -22,7 +22,7 @@ from hw_tests.broken_images import (
 )
 from hw_tests.small_chips import chip_like, edge, program_of
 from spikeport.compiler.image import Image
-from spikeport.compiler.place.crossbar_plan import (
+from spikeport.compiler.place.crossbar.plan import (
     COPY,
     EVERYWHERE,
     ITSELF,
@@ -32,7 +32,7 @@ from spikeport.compiler.place.crossbar_plan import (
     CrossbarCore,
 )
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 Fault = Callable[[Image], Image]
 Array = np.ndarray[Any, Any]

@@ -15,7 +15,7 @@ from hw_tests.small_chips import chip_like, edge, program_of
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.image import Image
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 Fault = Callable[[Image], Image]
 

@@ -14,7 +14,7 @@ from hw_tests.broken_images import named, with_held, with_limits, with_plan, wit
 from hw_tests.small_chips import chip_like, edge, program_of
 from spikeport.compiler.image import Image
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 Fault = Callable[[Image], Image]
 

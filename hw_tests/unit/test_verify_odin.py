@@ -11,9 +11,9 @@ import pytest
 from hw_tests.broken_images import named, with_entry, with_plan_core
 from hw_tests.small_chips import chip_like, edge, program_of
 from spikeport.compiler.image import Image
-from spikeport.compiler.place.crossbar_plan import NOWHERE
+from spikeport.compiler.place.crossbar.plan import NOWHERE
 from spikeport.compiler.place.place import place
-from spikeport.compiler.place.verify import verify
+from spikeport.compiler.place.verify.verify import verify
 
 Fault = Callable[[Image], Image]
 

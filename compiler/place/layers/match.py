@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from spikeport.compiler.errors import Violation
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.layer_memory import WORDS, Layer, entries_of
+from spikeport.compiler.place.layers.memory import WORDS, Layer, entries_of
 
 Layers = dict[str, Layer]
 Memory = Mapping[str, Array]  # resource -> words of each core

@@ -16,7 +16,7 @@ from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import Image, Slice
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import freeze_fields
-from spikeport.compiler.place.memory import list_bits
+from spikeport.compiler.place.lists.memory import list_bits
 from spikeport.compiler.program import Synapses
 
 HOST = -1  # the "core" of what comes from outside: its slots are the inputs, it has out-axons only

@@ -1,7 +1,7 @@
 """Place a Program on cores with a crossbar of axons by neurons (TrueNorth, ODIN, BrainScaleS-2).
 
 Populations are cut so that what their neurons read has rows and they have columns on one core
-(`crossbar_axons`, `crossbar_cut`); where a neuron has a single target, copies and splitters are
+(`axons.py`, `cut.py`); where a neuron has a single target, copies and splitters are
 added (`crossbar_targets`). How many columns a neuron takes depends on how its targets are cut, so
 this is repeated until nothing changes: at once, but for neurons that cannot use splitters.
 """
@@ -18,18 +18,17 @@ from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.assign import assign
-from spikeport.compiler.place.crossbar_axons import (
+from spikeport.compiler.place.crossbar.axons import (
     Sources,
     Wanted,
     parts_of,
     sources_of,
     wanted_axons,
 )
-from spikeport.compiler.place.crossbar_build import crossbar_routes, crossbars
-from spikeport.compiler.place.crossbar_cut import Filled, Room, fill
-from spikeport.compiler.place.crossbar_plan import COPY, SPLITTER, Crossbars
-from spikeport.compiler.place.crossbar_targets import (
+from spikeport.compiler.place.crossbar.build import crossbar_routes, crossbars
+from spikeport.compiler.place.crossbar.cut import Filled, Room, fill
+from spikeport.compiler.place.crossbar.plan import COPY, SPLITTER, Crossbars
+from spikeport.compiler.place.crossbar.targets import (
     Columns,
     columns_needed,
     columns_without_targets,
@@ -37,7 +36,7 @@ from spikeport.compiler.place.crossbar_targets import (
     make_columns,
     spare_copies,
 )
-from spikeport.compiler.place.crossbar_violations import (
+from spikeport.compiler.place.crossbar.violations import (
     ENDLESS,
     crowded,
     too_heavy,
@@ -46,7 +45,8 @@ from spikeport.compiler.place.crossbar_violations import (
     too_many_columns,
     too_many_cores,
 )
-from spikeport.compiler.place.order import neuron_order
+from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.mesh.assign import assign
 from spikeport.compiler.place.routes import mesh_of, moved, traffic_between
 from spikeport.compiler.program import Program
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_axons import Sources
-from spikeport.compiler.place.crossbar_cut import Filled
-from spikeport.compiler.place.crossbar_plan import (
+from spikeport.compiler.place.crossbar.axons import Sources
+from spikeport.compiler.place.crossbar.cut import Filled
+from spikeport.compiler.place.crossbar.plan import (
     COPY,
     EVERYWHERE,
     ITSELF,

@@ -12,9 +12,9 @@ from spikeport.compiler.fabric import Layers
 from spikeport.compiler.figure import Row
 from spikeport.compiler.image import CoreUse, Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify_counts import cells_of, synapses_in_slices
-from spikeport.compiler.place.verify_kernels import wrong_kernel
-from spikeport.compiler.place.verify_routes import wrong_routes
+from spikeport.compiler.place.verify.counts import cells_of, synapses_in_slices
+from spikeport.compiler.place.verify.kernels import wrong_kernel
+from spikeport.compiler.place.verify.routes import wrong_routes
 
 ONE_LAYER = ("kernel_entries", "neuron_entries", "bias_entries")
 

@@ -16,9 +16,9 @@ import scipy.sparse as sp
 from spikeport.compiler.errors import Violation
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.memory import list_bits
-from spikeport.compiler.place.order import neuron_order
-from spikeport.compiler.place.refine import refine
+from spikeport.compiler.place.lists.memory import list_bits
+from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.lists.refine import refine
 from spikeport.compiler.place.routes import count_each
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 

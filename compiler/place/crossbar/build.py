@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.image import Route
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_axons import Sources, Wanted
-from spikeport.compiler.place.crossbar_cut import Filled
-from spikeport.compiler.place.crossbar_plan import EVERYWHERE, SPLITTER, CrossbarCore
-from spikeport.compiler.place.crossbar_targets import Columns
+from spikeport.compiler.place.crossbar.axons import Sources, Wanted
+from spikeport.compiler.place.crossbar.cut import Filled
+from spikeport.compiler.place.crossbar.plan import EVERYWHERE, SPLITTER, CrossbarCore
+from spikeport.compiler.place.crossbar.targets import Columns
 from spikeport.compiler.place.routes import OUTSIDE
 
 

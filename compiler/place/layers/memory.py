@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spikeport.compiler.place.layer_shape import Map, Window
+from spikeport.compiler.place.layers.shape import Map, Window
 
 #: Memories of a core by the names of `fabric.Layers` -> words after a number.
 WORDS = {

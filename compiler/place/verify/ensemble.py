@@ -9,8 +9,8 @@ import numpy as np
 from spikeport.compiler.fabric import Ensemble
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify_counts import cells_of, synapses_in_slices
-from spikeport.compiler.place.verify_routes import wrong_routes
+from spikeport.compiler.place.verify.counts import cells_of, synapses_in_slices
+from spikeport.compiler.place.verify.routes import wrong_routes
 from spikeport.compiler.program import Synapses
 
 

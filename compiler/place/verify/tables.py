@@ -8,8 +8,8 @@ import numpy as np
 
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.tables import HOST, CoreTables
-from spikeport.compiler.place.verify_counts import cells_of
+from spikeport.compiler.place.lists.tables import HOST, CoreTables
+from spikeport.compiler.place.verify.counts import cells_of
 
 
 def wrong_tables(image: Image, tables: Mapping[int, CoreTables]) -> Iterator[str]:

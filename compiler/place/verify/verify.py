@@ -15,12 +15,12 @@ from spikeport.compiler.errors import FitError
 from spikeport.compiler.fabric import Crossbar, Ensemble, Layers, Lists, Processor
 from spikeport.compiler.image import CoreUse, Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.tables import tables
-from spikeport.compiler.place.verify_crossbar import wrong_on_crossbar
-from spikeport.compiler.place.verify_ensemble import wrong_on_ensemble
-from spikeport.compiler.place.verify_layers import wrong_on_layers
-from spikeport.compiler.place.verify_lists import wrong_on_lists
-from spikeport.compiler.place.verify_tables import wrong_tables
+from spikeport.compiler.place.lists.tables import tables
+from spikeport.compiler.place.verify.crossbar import wrong_on_crossbar
+from spikeport.compiler.place.verify.ensemble import wrong_on_ensemble
+from spikeport.compiler.place.verify.layers import wrong_on_layers
+from spikeport.compiler.place.verify.lists import wrong_on_lists
+from spikeport.compiler.place.verify.tables import wrong_tables
 
 #: Up to so many synapses the tables of a chip with lists are built and read back every time.
 ALWAYS_READ_BACK = 1_000_000

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify_counts import cells_of
+from spikeport.compiler.place.verify.counts import cells_of
 
 
 def wrong_kernel(image: Image, name: str, layer: Any) -> Iterator[str]:

@@ -14,8 +14,8 @@ from spikeport.compiler.fabric import Lists
 from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify_counts import synapses_in_slices
-from spikeport.compiler.place.verify_routes import packets_out, wrong_routes
+from spikeport.compiler.place.verify.counts import synapses_in_slices
+from spikeport.compiler.place.verify.routes import packets_out, wrong_routes
 from spikeport.compiler.program import Synapses
 
 #: Tables of different parameters: what is told may be a bound, as parts of a core may share some.

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.image import Image, Route
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify_counts import FROM_HOST, cores_of
+from spikeport.compiler.place.verify.counts import FROM_HOST, cores_of
 
 
 def wrong_routes(

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_plan import EVERYWHERE, ITSELF, OUT, SPLITTER
-from spikeport.compiler.place.verify_counts import FROM_HOST, cells_of
+from spikeport.compiler.place.crossbar.plan import EVERYWHERE, ITSELF, OUT, SPLITTER
+from spikeport.compiler.place.verify.counts import FROM_HOST, cells_of
 
 
 @dataclass(frozen=True, eq=False)

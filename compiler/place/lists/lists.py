@@ -1,6 +1,6 @@
 """Place a Program on cores with in-axons and synapse lists (Loihi-like, SpiNNaker).
 
-Populations are cut into slices (`lists_cut.py`), small ones share a core, and `assign` puts the
+Populations are cut into slices (`cut.py`), small ones share a core, and `assign` puts the
 cores where spikes have short ways.
 """
 
@@ -17,9 +17,9 @@ from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.assign import assign
-from spikeport.compiler.place.lists_cut import RESOURCES, cut, limits_of, load_of, need_of
-from spikeport.compiler.place.memory import list_bits
+from spikeport.compiler.place.lists.cut import RESOURCES, cut, limits_of, load_of, need_of
+from spikeport.compiler.place.lists.memory import list_bits
+from spikeport.compiler.place.mesh.assign import assign
 from spikeport.compiler.place.routes import (
     OUTSIDE,
     find_routes,

@@ -10,7 +10,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import Violation, counted
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_axons import Wanted
+from spikeport.compiler.place.crossbar.axons import Wanted
 from spikeport.compiler.program import Program
 
 ENDLESS = (

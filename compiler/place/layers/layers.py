@@ -18,9 +18,9 @@ from spikeport.compiler.fabric import Layers
 from spikeport.compiler.figure import Row
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.layer_find import Found, constants, layers_of, readers
-from spikeport.compiler.place.layer_match import match_layers
-from spikeport.compiler.place.layer_memory import (
+from spikeport.compiler.place.layers.find import Found, constants, layers_of, readers
+from spikeport.compiler.place.layers.match import match_layers
+from spikeport.compiler.place.layers.memory import (
     WORDS,
     Layer,
     entries_of,

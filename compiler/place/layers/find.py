@@ -19,8 +19,8 @@ from spikeport.compiler.errors import Violation
 from spikeport.compiler.fabric import Layers
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Shape
-from spikeport.compiler.place.layer_memory import WORDS, Layer, entries_of, input_bytes
-from spikeport.compiler.place.layer_shape import (
+from spikeport.compiler.place.layers.memory import WORDS, Layer, entries_of, input_bytes
+from spikeport.compiler.place.layers.shape import (
     ANY,
     Allowed,
     Distances,

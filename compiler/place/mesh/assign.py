@@ -17,8 +17,8 @@ import scipy.sparse as sp
 
 from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.anneal import Field, anneal
-from spikeport.compiler.place.starts import starts
+from spikeport.compiler.place.mesh.anneal import Field, anneal
+from spikeport.compiler.place.mesh.starts import starts
 
 #: Rounds of annealing where nothing else is said: about 0.5 s for 128 cores, 3 s for 4096.
 BUDGET = 6000

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_axons import Wanted
+from spikeport.compiler.place.crossbar.axons import Wanted
 
 
 @dataclass(frozen=True)

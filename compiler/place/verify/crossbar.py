@@ -1,6 +1,6 @@
 """Verify an Image on crossbars: rows, columns and weights of every core.
 
-Where its wires lead, and so what every neuron reads, is checked in `verify_wires`.
+Where its wires lead, and so what every neuron reads, is checked in `wires.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar_plan import COPY, ITSELF, SPLITTER, CrossbarCore
-from spikeport.compiler.place.verify_wires import wrong_wires
+from spikeport.compiler.place.crossbar.plan import COPY, ITSELF, SPLITTER, CrossbarCore
+from spikeport.compiler.place.verify.wires import wrong_wires
 
 
 def wrong_on_crossbar(image: Image) -> Iterator[str]:

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.anneal import Field
+from spikeport.compiler.place.mesh.anneal import Field
 
 ANGLES = 12  # turns of the spectral picture that are tried, between 0 and 180 degrees
 SMALLEST_SPECTRAL = 4  # cores

@@ -1,0 +1,1 @@
+"""Place a Program on crossbars: TrueNorth, ODIN, BrainScaleS-2."""

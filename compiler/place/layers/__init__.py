@@ -1,0 +1,1 @@
+"""Place a Program one layer a core: Speck, Akida."""

@@ -1,0 +1,1 @@
+"""Place a Program on cores with synapse lists: Loihi, SpiNNaker."""

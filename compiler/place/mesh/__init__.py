@@ -1,0 +1,1 @@
+"""Which physical core each logical core goes to."""

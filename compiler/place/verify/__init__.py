@@ -1,0 +1,1 @@
+"""Re-check an Image with code that shares nothing with the mapper."""
