@@ -223,7 +223,7 @@ def _dash(keep: Array, least: int) -> Array:
     """Return the shift whose loss is nearest by ratio; 0 would hide a current from v."""
     with np.errstate(divide="ignore"):
         exact = -np.log2(1.0 - keep)
-    return np.clip(np.rint(exact), least, LARGEST_DASH).astype(np.int32)
+    return np.asarray(np.clip(np.rint(exact), least, LARGEST_DASH), np.int32)
 
 
 def _kept(dash: Array) -> Array:

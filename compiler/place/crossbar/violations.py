@@ -10,7 +10,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import Violation, counted
 from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.crossbar.axons import Wanted
+from spikeport.compiler.place.crossbar.axons import Wanted, parts_of
 from spikeport.compiler.program import Program
 
 ENDLESS = (
@@ -57,17 +57,24 @@ def too_many_axons(
             continue
         worst = int(axons.argmax())
         count = int(np.count_nonzero(axons > core.axons.whole))
+        kept = core.axons.whole // _axons_of_one_input(wanted[name], neurons, core)
         found.append(
             Violation(
                 f"neuron {neurons[worst]} of {name!r}{_others(count - 1)}",
                 "axons",
                 int(axons[worst]),
                 core.axons.whole,
-                f"keep at most {core.axons.whole} of its {wanted[name].inputs[neurons[worst]]} "
-                "inputs",
+                f"keep at most {kept} of its {wanted[name].inputs[neurons[worst]]} inputs",
             )
         )
     return found
+
+
+def _axons_of_one_input(wanted: Wanted, neurons: Array, core: Crossbar) -> int:
+    """Return the most axons, one for each type, that one input of these neurons takes."""
+    matrix, parts = wanted.matrix, parts_of(core)
+    rows = (matrix.indices[matrix.indptr[n] : matrix.indptr[n + 1]] // parts for n in neurons)
+    return max((int(np.bincount(row).max()) for row in rows if row.size), default=1)
 
 
 def _others(count: int) -> str:

@@ -6,8 +6,8 @@ cores where spikes have short ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -27,14 +27,27 @@ from spikeport.compiler.place.routes import (
     moved,
     traffic_between,
 )
-from spikeport.compiler.program import Program, Synapses
+from spikeport.compiler.program import CellPopulation, Program, Synapses
 
 
-@dataclass
-class Open:
-    """A core that is being filled: (population, neurons, what they need)."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Neurons that go to one core together.
 
-    held: list[tuple[str, Array, dict[str, int]]] = field(default_factory=list)
+    Attributes:
+        name: of the population.
+        neurons: their numbers, ascending.
+        need: what they ask of a core, by resource.
+        tables: the different configurations and thresholds among them; parts share these.
+    """
+
+    name: str
+    neurons: Array
+    need: Mapping[str, int]
+    tables: Mapping[str, frozenset[tuple[str | int, ...]]]
+
+
+Open = list[Part]  # a core that is being filled
 
 
 def place_lists(program: Program, chip: Chip, chips: int) -> Image:
@@ -47,7 +60,8 @@ def place_lists(program: Program, chip: Chip, chips: int) -> Image:
         for first, end in pairwise(bounds[name]):
             need = need_of(each, core, first, end)
             need["out_axons"] = int(sent[first:end].sum())
-            _put(cores, name, np.sort(each.order[first:end]), need, core)
+            neurons = np.sort(each.order[first:end])
+            _put(cores, Part(name, neurons, need, _tables(each.population, neurons)), core)
     if len(cores) > chip.cores * chips:
         violations.append(_too_many(program, cores, chip, chips))
     if violations:
@@ -57,9 +71,7 @@ def place_lists(program: Program, chip: Chip, chips: int) -> Image:
             "change the network as each line says, or choose a larger chip",
         )
     logical = tuple(
-        Slice(name, neurons, number)
-        for number, each in enumerate(cores)
-        for name, neurons, _ in each.held
+        Slice(part.name, part.neurons, number) for number, each in enumerate(cores) for part in each
     )
     rows = {each.name: each.rows for each in program.synapses}
     routes = find_routes(program, logical, rows, _is_sparse(core))
@@ -88,15 +100,35 @@ def _lists(chip: Chip) -> Lists:
     return chip.core
 
 
-def _put(cores: list[Open], name: str, neurons: Array, need: dict[str, int], core: Lists) -> None:
-    """Add a slice to the last core if it still fits there, else open a core."""
-    if cores:
-        others = [held for _, _, held in cores[-1].held]
-        total = {key: need[key] + sum(other[key] for other in others) for key in need}
-        if load_of(total, core) <= 1:
-            cores[-1].held.append((name, neurons, need))
-            return
-    cores.append(Open([(name, neurons, need)]))
+def _tables(
+    population: CellPopulation, neurons: Array
+) -> dict[str, frozenset[tuple[str | int, ...]]]:
+    """Return the entries that neurons need in a core's tables of configurations."""
+    cell = population.cell
+    if cell is None:
+        return {}
+    columns = np.unique(np.stack([each[neurons] for each in cell.configuration]), axis=1)
+    kind = type(cell).__name__
+    return {
+        "compartment_configs": frozenset((kind, *entry) for entry in columns.T.tolist()),
+        "threshold_configs": frozenset((v,) for v in np.unique(cell.v_threshold[neurons]).tolist()),
+    }
+
+
+def _together(parts: Open) -> dict[str, int]:
+    """Return what parts need on one core: sums, and tables shared."""
+    total = {name: sum(part.need[name] for part in parts) for name in parts[0].need}
+    for name in parts[0].tables:
+        total[name] = len(frozenset().union(*(part.tables.get(name, ()) for part in parts)))
+    return total
+
+
+def _put(cores: list[Open], part: Part, core: Lists) -> None:
+    """Add neurons to the last core if they still fit there, else open a core."""
+    if cores and load_of(_together([*cores[-1], part]), core) <= 1:
+        cores[-1].append(part)
+    else:
+        cores.append([part])
 
 
 def _too_many(program: Program, cores: list[Open], chip: Chip, chips: int) -> Violation:
@@ -105,10 +137,10 @@ def _too_many(program: Program, cores: list[Open], chip: Chip, chips: int) -> Vi
     enough = -(-len(cores) // chip.cores)
     fix = f"--chips {enough}"
     if enough > chip.most_chips:
-        owners = [held[0] for core in cores for held in core.held]
+        owners = [part.name for core in cores for part in core]
         largest = max(dict.fromkeys(owners), key=owners.count)
-        parts = [neurons for core in cores for name, neurons, _ in core.held if name == largest]
-        kept = sum(part.size for part in parts[: max(limit - len(cores) + len(parts), 0)])
+        parts = [part for core in cores for part in core if part.name == largest]
+        kept = sum(part.neurons.size for part in parts[: max(limit - len(cores) + len(parts), 0)])
         fix = f"use at most {kept} neurons in {largest!r}" if kept else "use fewer layers"
     return Violation(program.name, "cores", len(cores), limit, fix)
 
@@ -124,8 +156,7 @@ def _is_sparse(core: Lists) -> Callable[[Synapses, Array, int], bool]:
 
 
 def _use(chip: Chip, core: Lists, number: int, each: Open, out_axons: int) -> CoreUse:
-    needs = [need for _, _, need in each.held]
-    total = {key: sum(need[key] for need in needs) for key in needs[0]} | {"out_axons": out_axons}
+    total = _together(each) | {"out_axons": out_axons}
     limits = limits_of(core)
     counted = ("compartments", "in_axons", "out_axons")  # the others need a formula or a table
     held = {

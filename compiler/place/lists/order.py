@@ -71,7 +71,7 @@ def _map_order(shape: tuple[int, ...]) -> Array:
     """Return places halved along the longer side until they are single, channels innermost."""
     places = np.arange(int(np.prod(shape[1:]))).reshape(shape[1:])
     order = np.concatenate([each.ravel() for each in _halves(places)])
-    return (order[:, None] + np.arange(shape[0]) * places.size).ravel()
+    return np.asarray(order[:, None] + np.arange(shape[0]) * places.size).ravel()
 
 
 def _halves(places: Array) -> list[Array]:

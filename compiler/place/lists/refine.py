@@ -60,7 +60,7 @@ def refine(
         part = _swapped(part, costs, NOISE * (1 - done), rng)
     place = np.empty(order.size, np.int64)
     place[order] = np.arange(order.size)
-    return np.lexsort((place, found))
+    return np.asarray(np.lexsort((place, found)))
 
 
 def _ones(matrix: sp.csr_matrix) -> sp.csr_matrix:

@@ -18,8 +18,7 @@ from spikeport.compiler.place.verify.counts import synapses_in_slices
 from spikeport.compiler.place.verify.routes import packets_out, wrong_routes
 from spikeport.compiler.program import Synapses
 
-#: Tables of different parameters: what is told may be a bound, as parts of a core may share some.
-BOUNDS = ("compartment_configs", "threshold_configs")
+ALWAYS = ("compartments", "in_axons", "out_axons")  # told even where no limit is published
 
 
 def wrong_on_lists(image: Image) -> Iterator[str]:
@@ -39,13 +38,14 @@ def _wrong_uses(image: Image, held: dict[str, Array]) -> Iterator[str]:
     for use in image.cores:
         for name, figures in held.items():
             figure = int(figures[use.core])
-            told = use.synapses if name == "synapses" else use.used(name)
-            if told != figure and not (name in BOUNDS and told > figure):
-                yield f"core {use.core} holds {figure} {name}, its description says {told}"
             limit = getattr(image.chip.core, name, None)
             if limit is not None and figure > limit.value:
                 yield f"core {use.core} holds {figure} {name}, the limit is {limit.value}"
-            if name != "synapses" and name not in use.held:
+            told = use.synapses if name == "synapses" else use.used(name)
+            if name in use.held or name == "synapses":
+                if told != figure:
+                    yield f"core {use.core} holds {figure} {name}, its description says {told}"
+            elif limit is not None or name in ALWAYS:
                 yield f"core {use.core} does not say how many {name} it holds"
 
 
