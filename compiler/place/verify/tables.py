@@ -169,8 +169,9 @@ def _wrong_synapses(image: Image, tables: Mapping[int, CoreTables]) -> Iterator[
         np.concatenate(column) for column in zip(*columns, strict=True)
     )
     where = np.argsort(projection, kind="stable")
-    cuts = np.searchsorted(projection[where], np.arange(1, len(image.program.synapses)))
-    for each, chosen in zip(image.program.synapses, np.split(where, cuts), strict=True):
+    starts = np.searchsorted(projection[where], np.arange(len(image.program.synapses) + 1))
+    for number, each in enumerate(image.program.synapses):
+        chosen = where[starts[number] : starts[number + 1]]
         if (delay[chosen] != each.delay_steps).any():
             yield f"a synapse of {each.name!r} has not its delay of {each.delay_steps}"
         post, pre, mantissa = cells_of(each)
