@@ -2,7 +2,7 @@
 # The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz support bench chips docs constraints links clean dev lava torch-test
+.PHONY: help demo test lint fuzz support bench chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -22,19 +22,26 @@ lint: dev ## style and types
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
 
-fuzz: dev ## property tests on new examples, then 2 000 random graphs
+fuzz: dev ## property tests on new examples, then 2 000 random graphs and 500 placements on each of six chips
 	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -q -m hypothesis hw_tests/unit hw_tests/contract
 	@.venv/bin/python -m hw_tests.fuzz_graphs --graphs 2000
+	@.venv/bin/python -m hw_tests.fuzz_place --networks 500
 
 torch-test: ## the tests against snnTorch, Norse, sinabs and SpikingJelly, with a PyTorch of their own
 	@.ci/setup torch
 	@SPIKEPORT_REQUIRE=torch .venv-torch/bin/python -m pytest -q hw_tests/torch
 
+xylo-test: ## build xylosim, then compare Xylo's arithmetic with it on 240 random networks
+	@.ci/setup xylo
+	@SPIKEPORT_REQUIRE=xylosim SPIKEPORT_XYLOSIM_PYTHON=$(CURDIR)/.venv-xylo/bin/python \
+		.venv/bin/python -m pytest -q hw_tests/parity/test_xylosim.py
+
 support: lava ## run the conformance suite and write docs/support.json and docs/support.md
 	@$(WITH_LAVA) .venv/bin/python -m hw_tests.contract.support_matrix
 
-bench: dev ## measure the emulator
+bench: dev ## measure the emulator, and placement beside other strategies
 	@.venv/bin/python hw_tests/bench/bench_emulator.py
+	@.venv/bin/python -m hw_tests.bench.bench_place
 
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
 	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs
