@@ -18,12 +18,13 @@ from spikeport.compiler.errors import (
 )
 from spikeport.compiler.fabric import Core
 from spikeport.compiler.image import Image
-from spikeport.compiler.kinds import NEURONS
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
 from spikeport.compiler.quantize.scale import Peaks
 
+#: Kinds whose synapses are counted all the same: the integrate-and-fire family.
+COUNTED = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I", "Threshold", "Relay", "Readout")
 #: Figures of a core that are no limit by themselves, or whose absence says that there is none.
 NO_LIMIT = {
     "lists": {"synapse_bits", "word_bits", "synapses_per_group", "group_overhead_bits",
@@ -84,7 +85,7 @@ def refusal_of_limits(net: Network, chip: Chip, chips: int) -> dict[str, Any]:
         input_delay_steps=chip.limits.input_delay_steps,
     )
     able = {
-        "kinds": (*NEURONS, "Delay", "Relay", "Readout"),
+        "kinds": COUNTED,
         "resets": contract.CHOICES["reset"],
         "signals": ("binary", "count", "graded"),
         "reset_when": ("same_step", "next_step"),

@@ -223,6 +223,7 @@ def hosted(networks, static):
         keep=np.zeros(size),
         exponent=2,
         lag=0 if static else 2,
+        register=4095,
     )
     cell = networks.cell(rng, size, bias_mantissa=full(size, 0), v_threshold=full(size, 100))
     populations = {
