@@ -33,6 +33,7 @@ from spikeport.compiler.program import Arithmetic, Cell, CellPopulation, Program
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.axon_levels import Levels, levels_of
 from spikeport.compiler.quantize.cell import neutral_cell
+from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights
 from spikeport.compiler.quantize.weights import scaled_rows
 
@@ -347,9 +348,7 @@ def _synapses(name: str, fitted: Fitted, chip: Chip) -> tuple[list[Synapses], li
         here = (levels.indices >= first) & (levels.indices < end)
         detail = f"{fitted.levels.types} axons per source, {mantissa.nnz} weights not zero"
         size = np.sqrt(np.mean(values.data[here] ** 2)) if here.any() else 0.0
-        losses.append(
-            _lost(named, "weights", fitted.levels.types, error[here], float(size), detail)
-        )
+        losses.append(lost(named, "weights", fitted.levels.types, error[here], float(size), detail))
     return made, losses
 
 
@@ -363,28 +362,10 @@ def _register_losses(
     size = float(np.abs(cell.v_threshold).max(initial=0.0))
     bits = chip.limits.threshold_mantissa.high.bit_length()
     detail = f"{fitted.threshold.min()} to {fitted.threshold.max()}, compared with >="
-    losses = [_lost(name, "threshold", bits, error, size, detail)]
+    losses = [lost(name, "threshold", bits, error, size, detail)]
     if fitted.drive.any():
         error = fitted.leak / scale - fitted.drive
         size = float(np.abs(fitted.drive).max())
         bits = chip.limits.bias_mantissa.high.bit_length() + 1
-        losses.append(_lost(name, "bias", bits, error, size, "leak register"))
+        losses.append(lost(name, "bias", bits, error, size, "leak register"))
     return losses
-
-
-def _lost(
-    name: str, what: str, bits: int, error: Array, size: float, detail: str
-) -> dict[str, Any]:
-    rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
-    largest = float(np.abs(error).max(initial=0.0))
-    off = rms if what == "weights" else largest
-    return {
-        "object": name,
-        "what": what,
-        "bits": bits,
-        "exponent": None,
-        "error_rms": rms,
-        "error_max": largest,
-        "relative": off / size if size else 0.0,
-        "detail": detail,
-    }

@@ -12,6 +12,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.quantize.decay import quantize_decay
+from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.scale import TIE, whole
 
 
@@ -148,40 +149,24 @@ def _threshold(
     mantissa = np.clip(mantissa, lowest, limit.high).astype(np.int32)
     error = mantissa / scale - cell.v_threshold
     size = float(np.abs(cell.v_threshold).max(initial=0.0))
-    losses.append(
-        {
-            "object": name,
-            "what": "threshold",
-            "bits": limit.high.bit_length(),
-            "exponent": None,
-            "error_rms": float(np.sqrt(np.mean(error**2))),
-            "error_max": float(np.abs(error).max(initial=0.0)),
-            "relative": float(np.abs(error).max(initial=0.0)) / size if size else 0.0,
-            "detail": f"mantissa {mantissa.min()} to {mantissa.max()}",
-        }
-    )
+    detail = f"mantissa {mantissa.min()} to {mantissa.max()}"
+    losses.append(lost(name, "threshold", limit.high.bit_length(), error, size, detail))
     return mantissa
 
 
 def _decay_loss(name: str, what: str, field: Array, keep: Array, bits: int) -> dict[str, Any]:
     error = 1.0 - field / (1 << bits) - keep
-    return {
-        "object": name,
-        "what": what,
-        "bits": bits,
-        "exponent": None,
-        "error_rms": float(np.sqrt(np.mean(error**2))),
-        "error_max": float(np.abs(error).max(initial=0.0)),
-        "relative": float((np.abs(error) / np.maximum(1 - keep, 2.0**-bits)).max(initial=0.0)),
-        "detail": f"field {field.min()} to {field.max()}",
-    }
+    row = lost(name, what, bits, error, 1.0, f"field {field.min()} to {field.max()}")
+    relative = np.abs(error) / np.maximum(1 - keep, 2.0**-bits)  # of what each loses per step
+    return row | {"relative": float(relative.max(initial=0.0))}
 
 
 def _bias(drive: Array, chip: Chip) -> tuple[Array, Array]:
     """Return bias mantissas and their common exponent for what v gains per step."""
-    top = chip.limits.bias_mantissa.high
-    largest = float(np.abs(drive).max(initial=0.0))
-    exponent = max(0, int(np.ceil(np.log2(largest / top) - 1e-9))) if largest > 0 else 0
+    register = chip.limits.bias_mantissa
+    most = np.where(drive > 0, register.high, -register.low)  # `scale` refused what has no room
+    share = float((np.abs(drive[drive != 0]) / most[drive != 0]).max(initial=0.0))
+    exponent = max(0, int(np.ceil(np.log2(share) - 1e-9))) if share > 0 else 0
     mantissa = np.rint(drive / (1 << exponent)).astype(np.int32)
     return mantissa, np.full(drive.size, exponent, np.int32)
 
@@ -190,13 +175,6 @@ def _bias_loss(
     name: str, mantissa: Array, exponent: Array, drive: Array, full: float
 ) -> dict[str, Any]:
     error = mantissa * 2.0**exponent / full - drive
-    return {
-        "object": name,
-        "what": "bias",
-        "bits": 13,
-        "exponent": int(exponent.max(initial=0)),
-        "error_rms": float(np.sqrt(np.mean(error**2))),
-        "error_max": float(np.abs(error).max(initial=0.0)),
-        "relative": float(np.abs(error).max(initial=0.0) / np.abs(drive).max(initial=1e-300)),
-        "detail": "register on v",
-    }
+    size = float(np.abs(drive).max(initial=0.0))
+    high = int(exponent.max(initial=0))
+    return lost(name, "bias", 13, error, size, "register on v", high)

@@ -15,6 +15,7 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution
 from spikeport.compiler.program import Synapses
 from spikeport.compiler.quantize.arithmetic import Grid, grid_of
+from spikeport.compiler.quantize.lost import lost
 
 
 def integer_synapses(
@@ -56,23 +57,14 @@ def integer_synapses(
         whole = mantissa.reshape(matrix.shape)
     error = mantissa * 2.0**exponent / scale - values
     rms = float(np.sqrt(np.mean(values**2))) if values.size else 0.0
-    error_rms = float(np.sqrt(np.mean(error**2))) if values.size else 0.0
-    lost = {
-        "object": projection.name,
-        "what": "weights",
-        "bits": grid.bits,
-        "exponent": exponent,
-        "error_rms": error_rms,
-        "error_max": float(np.abs(error).max(initial=0.0)),
-        "relative": error_rms / rms if rms > 0 else 0.0,
-        "detail": f"{grid.mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero",
-    }
+    detail = f"{grid.mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero"
+    row = lost(projection.name, "weights", grid.bits, error, rms, detail, exponent)
     conv = _integer_conv(projection.conv, gain, scale, grid, exponent)
     made = Synapses(
         projection.name, projection.pre, projection.post, whole, exponent, grid.mode, grid.bits,
         projection.delay, conv,
     )  # fmt: skip
-    return made, lost
+    return made, row
 
 
 def mantissas(values: Array, scale: float, grid: Grid, lowest: int = 0) -> tuple[Array, int]:

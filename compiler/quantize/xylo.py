@@ -24,6 +24,7 @@ from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import XYLO, CellPopulation, Program, Synapses
+from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.scale import Peaks, bound_of_weights
 from spikeport.compiler.quantize.weights import scaled_rows, values_of
 from spikeport.compiler.quantize.xylo_echo import add_echoes
@@ -265,12 +266,12 @@ def _synapses(
     rms = float(np.sqrt(np.mean(values**2))) if values.size else 0.0
     count = np.count_nonzero(values_of(whole))
     detail = f"signed, {count} of {values.size} not zero"
-    lost = _loss(projection.name, "weights", 8, wrong, rms, detail) | {"exponent": shift}
+    row = lost(projection.name, "weights", 8, wrong, rms, detail, shift)
     made = Synapses(
         projection.name, projection.pre, projection.post, whole, shift, "signed", 8,
         projection.delay,
     )  # fmt: skip
-    return made, lost
+    return made, row
 
 
 def _cell(
@@ -288,7 +289,7 @@ def _cell(
         ("dash_mem", plan.dash_mem, cell.keep_v),
     ):
         detail = f"shift {dash.min()} to {dash.max()}"
-        row = _loss(name, what, 4, _kept(dash) - keep, 1.0, detail)
+        row = lost(name, what, 4, _kept(dash) - keep, 1.0, detail)
         relative = np.abs(_kept(dash) - keep) / np.maximum(1.0 - keep, 2.0**-LARGEST_DASH)
         losses.append(row | {"relative": float(relative.max(initial=0.0))})
     exact = cell.v_threshold * scale
@@ -297,28 +298,10 @@ def _cell(
     size = float(cell.v_threshold.max(initial=0.0))
     detail = f"{threshold.min()} to {threshold.max()}"
     wrong = threshold / scale - cell.v_threshold
-    losses.append(_loss(name, "threshold", 15, wrong, size, detail))
+    losses.append(lost(name, "threshold", 15, wrong, size, detail))
     bias = np.rint(cell.drive_v * scale).astype(np.int32)
     if bias.any():
         wrong, size = bias / scale - cell.drive_v, float(np.abs(cell.drive_v).max())
-        losses.append(_loss(name, "bias", 16, wrong, size, "register on v"))
+        losses.append(lost(name, "bias", 16, wrong, size, "register on v"))
     most = OUTPUT_SPIKES if is_output else HIDDEN_SPIKES
     return XyloCell(plan.dash_syn, plan.dash_mem, threshold, bias, most)
-
-
-def _loss(
-    name: str, what: str, bits: int, error: Array, size: float, detail: str
-) -> dict[str, Any]:
-    """Return a row of what quantization lost; relative is to `size`, of the rms for weights."""
-    rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
-    largest = float(np.abs(error).max(initial=0.0))
-    return {
-        "object": name,
-        "what": what,
-        "bits": bits,
-        "exponent": None,
-        "error_rms": rms,
-        "error_max": largest,
-        "relative": (rms if what == "weights" else largest) / size if size else 0.0,
-        "detail": detail,
-    }

@@ -19,6 +19,7 @@ from spikeport.compiler.errors import LoweringError, SemanticsError
 from spikeport.compiler.kinds import QUANTIZERS, STEPS, Array, Quantizer, Steps, neuron
 from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.program import Arithmetic
+from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.semantics import Semantics
 
 FRACTION = 16  # bits of v and u behind the point: millivolts times 2**16
@@ -243,18 +244,7 @@ def _integer(
     for key, value in exact.items():
         error = whole[key] / 2.0**PRECISE - value
         size = float(np.abs(value).max(initial=0.0))
-        losses.append(
-            {
-                "object": name,
-                "what": key,
-                "bits": PRECISE,
-                "exponent": -PRECISE,
-                "error_rms": float(np.sqrt(np.mean(error**2))),
-                "error_max": float(np.abs(error).max(initial=0.0)),
-                "relative": float(np.abs(error).max(initial=0.0)) / size if size else 0.0,
-                "detail": "fixed point",
-            }
-        )
+        losses.append(lost(name, key, PRECISE, error, size, "fixed point", -PRECISE))
     return IntegerIzhikevich(
         quadratic=whole["quadratic"],
         linear=whole["linear"],

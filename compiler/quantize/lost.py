@@ -1,0 +1,44 @@
+"""One row of what quantization lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikeport.compiler.kinds import Array
+
+
+def lost(
+    name: str,
+    what: str,
+    bits: int,
+    error: Array,
+    size: float,
+    detail: str,
+    exponent: int | None = None,
+) -> dict[str, Any]:
+    """Return the row of an object's weights, threshold, bias or decay.
+
+    Args:
+        name: of the projection or population.
+        what: `weights`, `threshold`, `bias`, `decay_u`, `decay_v`.
+        bits: of the register.
+        error: integers back in floats less the floats, any shape.
+        size: what the error is relative to: the root mean square of weights, the largest of
+            anything else.
+        detail: in words.
+        exponent: of the weights or biases.
+    """
+    rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
+    largest = float(np.abs(error).max(initial=0.0))
+    return {
+        "object": name,
+        "what": what,
+        "bits": bits,
+        "exponent": exponent,
+        "error_rms": rms,
+        "error_max": largest,
+        "relative": (rms if what == "weights" else largest) / size if size else 0.0,
+        "detail": detail,
+    }
