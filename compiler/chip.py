@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from spikeport.compiler.fabric import Core, Processor
+from spikeport.compiler.fabric import Core, Crossbar, Ensemble, Layers, Processor
 from spikeport.compiler.figure import Counts, Fact, Figure, Range, Strict
 
 #: What a cost column can have a figure for; a misspelt kind would cost nothing in silence.
@@ -15,6 +15,19 @@ EVENTS = (
     "soma_access", "soma_update", "spike_out", "synaptic_op", "synaptic_op_sparse", "packet",
     "hop_east_west", "hop_north_south", "state_reset", "dense_synaptic_op",
 )  # fmt: skip
+#: Bits that the integers here can have.
+WIDTHS = {
+    "weight_bits": (1, 32), "state_bits": (2, 32), "decay_bits": (1, 30), "message_bits": (2, 32),
+}  # fmt: skip
+#: Arithmetics that are somebody's own: what their registers must say.
+FIXED = {
+    "lava": {"state_bits": 24, "decay_bits": 12},
+    "nengo_loihi": {"state_bits": 24, "decay_bits": 12},
+    "brian2_loihi": {"state_bits": 24, "decay_bits": 12},
+    "graded": {"state_bits": 32, "decay_bits": 12},
+    "xylo": {"state_bits": 16, "weight_bits": 8},
+}
+BUILT = {"axon_types": Crossbar, "xylo": Ensemble, "float": Processor}
 UNKNOWN = "not given: as wide as any network needs"
 
 
@@ -67,6 +80,27 @@ class Limits(Counts):
     bias_exponent: Range = _wide(0, 0)
     refractory_steps: Range = _wide(1, 1)
 
+    @model_validator(mode="after")
+    def _computable(self) -> Limits:
+        for name, (low, high) in WIDTHS.items():
+            bits = getattr(self, name)
+            if bits is not None and not low <= bits.value <= high:
+                raise ValueError(
+                    f"{name} is {bits.value}, what is computed with has {low} to {high}"
+                )
+        for name, value in self:
+            if isinstance(value, Range) and max(-value.low, value.high) >= 1 << 31:
+                raise ValueError(f"{name} is {value.low} to {value.high}, registers have 32 bits")
+        for name in ("weight_exponent", "bias_mantissa", "bias_exponent"):
+            value = getattr(self, name)
+            if not value.low <= 0 <= value.high:
+                raise ValueError(f"{name} is {value.low} to {value.high} and leaves out 0")
+        if self.threshold_mantissa.high < 1 or self.delay_steps.low < 0:
+            raise ValueError("a threshold has to reach 1, and no delay is below 0")
+        if self.refractory_steps.low != 1:
+            raise ValueError("refractory_steps begins at 1, which loses no step")
+        return self
+
 
 class CostColumn(Strict):
     """One coherent set of energy figures; two columns are never mixed."""
@@ -111,15 +145,17 @@ class Chip(Strict):
     name: str
     title: str
     level: Literal["oracle-equal", "rules", "estimate"]
-    kinds: tuple[str, ...]
-    resets: tuple[str, ...]
-    signals: tuple[str, ...]
+    kinds: tuple[str, ...] = Field(min_length=1)
+    resets: tuple[Literal["to_value", "subtract", "none", "subtract_snntorch"], ...] = Field(
+        min_length=1
+    )
+    signals: tuple[Literal["binary", "count", "graded"], ...] = Field(min_length=1)
     arithmetic: Literal[
         "lava", "nengo_loihi", "brian2_loihi", "graded", "integer", "axon_types", "xylo", "float",
         "none",
     ]  # fmt: skip
-    reset_when: tuple[str, ...] = ("same_step",)
-    thresholds: tuple[str, ...] = ("greater",)
+    reset_when: tuple[Literal["same_step", "next_step"], ...] = Field(("same_step",), min_length=1)
+    thresholds: tuple[Literal["greater", "greater_equal"], ...] = Field(("greater",), min_length=1)
     holds_state: bool = False
     topology: Topology
     limits: Limits
@@ -140,8 +176,27 @@ class Chip(Strict):
 
     @model_validator(mode="after")
     def _runs_as_it_is_built(self) -> Chip:
-        if (self.arithmetic == "float") != isinstance(self.core, Processor):
-            raise ValueError("arithmetic: float is for fabric: processor, and the other way round")
+        for arithmetic, fabric in BUILT.items():
+            if (self.arithmetic == arithmetic) and not isinstance(self.core, fabric):
+                raise ValueError(
+                    f"arithmetic: {arithmetic} is for other cores than {self.core.fabric}"
+                )
+        if isinstance(self.core, Processor) and self.arithmetic != "float":
+            raise ValueError("fabric: processor has arithmetic: float")
+        for name, bits in FIXED.get(self.arithmetic, {}).items():
+            if getattr(self.limits, name).value != bits:
+                raise ValueError(
+                    f"arithmetic: {self.arithmetic} has {name} {bits}; other widths have "
+                    "arithmetic: integer"
+                )
+        if self.arithmetic in FIXED and self.limits.weight_bits.value > 8:
+            raise ValueError(f"arithmetic: {self.arithmetic} has 8-bit weights at most")
+        if self.limits.delay_steps.low == 0 and not isinstance(self.core, Layers | Processor):
+            raise ValueError("delay_steps begins at 1 but for fabric: layers, which has no step")
+        if self.arithmetic == "axon_types" and isinstance(self.core, Crossbar):
+            types, weight = self.core.axon_types, self.core.type_weight_bits
+            if types is None or weight is None or types.value > 4 or not 5 <= weight.value <= 9:
+                raise ValueError("arithmetic: axon_types has up to 4 axon_types of 5 to 9 bits")
         if (self.arithmetic == "none") != (self.level == "rules"):
             raise ValueError("level: rules means arithmetic: none, and the other way round")
         return self

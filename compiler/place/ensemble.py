@@ -73,7 +73,11 @@ def place_ensemble(program: Program, chip: Chip, chips: int) -> Image:
     roles = _roles(program)
     sizes = {name: pop.size for name, pop in program.populations.items()}
     violations = tuple(
-        (*_too_many(program, roles, core), *_expansions(roles, core), *_forbidden(program, roles))
+        (
+            *_too_many(program, roles, core),
+            *_expansions(program, roles, core),
+            *_forbidden(program, roles),
+        )
     )
     if violations:
         limits = counted(len(violations), "limit")
@@ -134,12 +138,7 @@ def _too_many(program: Program, roles: Roles, core: Ensemble) -> Iterator[Violat
         yield Violation(" and ".join(names), what, inputs, core.inputs.whole, fix)
     hidden = sum(sizes[name] for name in roles.hidden)
     if hidden > core.hidden.whole:
-        largest = max(roles.hidden, key=lambda name: sizes[name])
-        over = hidden - core.hidden.whole
-        where = repr(largest) if sizes[largest] > over else "the hidden layers"
-        fix = f"take {counted(over, 'neuron')} out of {where}"
-        what = "hidden neurons"
-        yield Violation(" and ".join(roles.hidden), what, hidden, core.hidden.whole, fix)
+        yield _too_wide(program, roles, hidden, core.hidden.whole)
     outputs = sum(sizes[name] for name in roles.outputs)
     if outputs > core.outputs.whole:
         over = outputs - core.outputs.whole
@@ -148,7 +147,37 @@ def _too_many(program: Program, roles: Roles, core: Ensemble) -> Iterator[Violat
         yield Violation(" and ".join(roles.outputs), what, outputs, core.outputs.whole, fix)
 
 
-def _expansions(roles: Roles, core: Ensemble) -> Iterator[Violation]:
+def _too_wide(program: Program, roles: Roles, hidden: int, limit: int) -> Violation:
+    """Say how many neurons of the largest layer, or of all, have to go, relays with them."""
+    layers = [name for name in roles.hidden if not _is_relay(program, name)]
+    sizes = {name: program.populations[name].size for name in layers}
+    largest = max(layers, key=lambda name: sizes[name], default="")
+    fewer = -(-(hidden - limit) // _places_of_one(program, roles, largest))
+    fix = f"take {counted(fewer, 'neuron')} out of {largest!r}"
+    if fewer >= sizes.get(largest, 0):
+        each = max((_places_of_one(program, roles, name) for name in layers), default=1)
+        fix = f"use at most {counted(limit // each, 'neuron')} in all hidden layers"
+    repeated = sum(program.populations[name].size for name in roles.hidden) - sum(sizes.values())
+    what = f"hidden neurons ({repeated} of them relays)" if repeated else "hidden neurons"
+    return Violation(" and ".join(layers), what, hidden, limit, fix)
+
+
+def _is_relay(program: Program, name: str) -> bool:
+    return program.populations[name].kind == "Relay"
+
+
+def _places_of_one(program: Program, roles: Roles, name: str) -> int:
+    """Return how many hidden neurons one neuron of a layer takes: its relays are like it."""
+    size = program.populations[name].size if name else 0
+    return 1 + sum(
+        _is_relay(program, other)
+        and other.startswith(f"{name}.")
+        and program.populations[other].size == size
+        for other in roles.hidden
+    )
+
+
+def _expansions(program: Program, roles: Roles, core: Ensemble) -> Iterator[Violation]:
     """Only so many of the first hidden neurons take input, and of the last feed the readouts."""
     first, last = core.input_expansion, core.output_expansion
     taking, feeding = _count(roles.taking), _count(roles.feeding)
@@ -162,8 +191,9 @@ def _expansions(roles: Roles, core: Ensemble) -> Iterator[Violation]:
     for figure, limit, chosen, what, fix in parts:
         if limit is not None and figure > limit.whole:
             broken = True
-            names = " and ".join(name for name, each in chosen.items() if each.any())
-            yield Violation(names, what, figure, limit.whole, fix.format(limit=limit.whole))
+            names = [name for name, each in chosen.items() if each.any()]
+            most = _room_for_layers(program, roles, names, chosen, limit.whole)
+            yield Violation(" and ".join(names), what, figure, limit.whole, fix.format(limit=most))
     if broken or first is None or last is None:
         return
     both = {name: roles.taking[name] & roles.feeding[name] for name in roles.hidden}
@@ -171,15 +201,30 @@ def _expansions(roles: Roles, core: Ensemble) -> Iterator[Violation]:
     between = hidden + _count(both)  # these must be among the first and among the last
     most = first.whole + last.whole
     if _count(both) and between > most:
-        names = " and ".join(name for name, each in both.items() if each.any())
         yield Violation(
-            names,
+            " and ".join(name for name, each in both.items() if each.any()),
             "places among the hidden neurons, those that take input and feed the readout counted "
             "twice,",
             between,
             most,
             f"let no neuron do both: put a hidden layer between, or use {between - most} fewer",
         )
+
+
+def _room_for_layers(
+    program: Program, roles: Roles, names: list[str], chosen: Mapping[str, Array], limit: int
+) -> int:
+    """Return for how many of the network's own neurons there is room, relays beside them."""
+    layers = [name for name in names if not _is_relay(program, name)]
+    theirs = sum(
+        int(np.count_nonzero(chosen[name]))
+        for name in names
+        if _is_relay(program, name) and not any(name.startswith(f"{one}.") for one in layers)
+    )
+    each = max(
+        (1 + sum(other.startswith(f"{name}.") for other in names) for name in layers), default=1
+    )
+    return max(limit - theirs, 0) // each
 
 
 def _forbidden(program: Program, roles: Roles) -> Iterator[Violation]:

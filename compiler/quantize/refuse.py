@@ -56,13 +56,14 @@ def _cannot(name: str, pop: Population, chip: Chip, clocked: Clocked) -> Iterato
             f"replace {name!r} by a spiking kind, make it an output, or choose a chip with graded "
             "messages: --chip generic_graded",
         )
-    if pop.cell.spiking and cell.reset not in chip.resets:
+    lasting = cell.has_current or cell.keep_v.any()  # without a state, nothing is reset
+    if pop.cell.spiking and lasting and cell.reset not in chip.resets:
         yield LoweringError(
             f"{name!r} is reset by {cell.reset}",
             f"{chip.name} has {', '.join(chip.resets)}",
             f"--set {name}.reset={chip.resets[0]} (compare the accuracy), or --chip generic_graded",
         )
-    if pop.cell.spiking and cell.reset_when not in chip.reset_when:
+    if pop.cell.spiking and lasting and cell.reset_when not in chip.reset_when:
         yield LoweringError(
             f"{name!r} is reset in the step after a spike",
             f"{chip.name} resets in the same step",
