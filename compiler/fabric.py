@@ -5,7 +5,6 @@ A limit that is left out is not published: it is not checked, and the report say
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -65,8 +64,8 @@ class Crossbar(Counts):
         type_weight_bits: of a weight per type, sign included.
         signed_rows: a row is excitatory or inhibitory: a source with weights of both signs
             takes two.
-        targets_per_neuron: rows that a neuron can send to; more need splitters or copies. None:
-            a neuron reaches all cores.
+        targets_per_neuron: rows that a neuron can send to: 1, and more need splitters or copies.
+            None: a neuron reaches all cores.
         own_row: a neuron's spikes enter by the row of its own number (ODIN).
     """
 
@@ -79,6 +78,14 @@ class Crossbar(Counts):
     targets_per_neuron: Figure | None = None
     own_row: bool = False
 
+    @model_validator(mode="after")
+    def _one_target(self) -> Crossbar:
+        if self.targets_per_neuron is not None and self.targets_per_neuron.value != 1:
+            raise ValueError(
+                "targets_per_neuron is 1, or left out where it reaches all cores"
+            )
+        return self
+
 
 class Ensemble(Counts):
     """One core of input channels, hidden neurons and readouts, all to all (Xylo).
@@ -87,8 +94,8 @@ class Ensemble(Counts):
         inputs, hidden, outputs: how many there are.
         input_expansion, output_expansion: hidden neurons (the first, the last) that can take
             input and feed the readout; None: all.
-        synapses_per_neuron: synaptic currents of a hidden neuron.
-        layers: neuron layers that a network needs at least.
+        synapses_per_neuron: synaptic currents of a hidden neuron; networks here use one.
+        layers: neuron layers that a network needs at least: nothing goes from input to readout.
         recurrent_outputs: may outputs feed back.
     """
 
@@ -150,10 +157,3 @@ class Processor(Counts):
 
 
 Core = Annotated[Lists | Crossbar | Ensemble | Layers | Processor, Field(discriminator="fabric")]
-
-
-def figures_of(core: Counts) -> Iterator[tuple[str, Figure | Row]]:
-    """Yield (name, figure) of everything that a core's description states."""
-    for name, value in core:
-        if isinstance(value, Figure | Row):
-            yield name, value

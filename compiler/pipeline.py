@@ -68,7 +68,7 @@ def for_chip(
     if slow > 1 and not chip.holds_state:
         raise LoweringError(
             f"{chip.name} cannot take {slow} steps per step of the network",
-            "its neurons decay in every step, so no state waits for the next one",
+            "its neurons are updated in every step, so no state waits for the next one",
             "choose a chip that can hold its state: --chip generic_graded",
         )
     for step in NORMAL_FORM:

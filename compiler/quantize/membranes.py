@@ -17,6 +17,7 @@ import numpy as np
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Membrane, Population
+from spikeport.compiler.fabric import Crossbar, Layers
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.program import (
     Arithmetic,
@@ -29,6 +30,7 @@ from spikeport.compiler.program import (
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
+from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
 from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.quantize.weights import integer_synapses, scaled_rows
@@ -38,6 +40,8 @@ def quantize_membranes(
     clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
 ) -> Program:
     """Return the Program of a retimed network; see `quantize`."""
+    if isinstance(chip.core, Layers | Crossbar):  # one weight per pair of neurons
+        clocked = merge_parallel(clocked)
     arithmetic = arithmetic_of(chip)
     scalings = scale_all(clocked, chip, peaks, host)
     populations: dict[str, CellPopulation] = {}

@@ -13,7 +13,7 @@ counted and v loses the threshold as often; a weight has 8 bits, a matrix one sh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import XYLO, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.lost import lost
+from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.scale import Peaks, bound_of_weights
 from spikeport.compiler.quantize.weights import scaled_rows, values_of
 from spikeport.compiler.quantize.xylo_echo import add_echoes
@@ -91,7 +92,7 @@ def quantize_xylo(
         )
     clocked, instant, echoes = add_echoes(clocked)
     outputs = set(clocked.outputs.values())
-    merged = _merged(clocked)
+    merged = merge_parallel(clocked).projections
     matrix_of = _matrix_of(clocked, outputs)
     cells = [name for name in clocked.neurons if clocked.populations[name].kind not in KINDS]
     plans: dict[str, Plan] = {}
@@ -165,22 +166,6 @@ def _chosen(
         shifts |= chosen[0]
         scales |= chosen[1]
     return shifts, scales
-
-
-def _merged(clocked: Clocked) -> list[Projection]:
-    """Return the projections, those between the same neurons in the same step as one."""
-    groups: dict[tuple[str, str, int], list[Projection]] = {}
-    for each in clocked.projections:
-        groups.setdefault((each.pre, each.post, each.delay), []).append(each)
-    merged = []
-    for first, *others in groups.values():
-        matrix = first.matrix
-        for each in others:
-            total = matrix + each.matrix
-            matrix = total if sp.issparse(total) else np.asarray(total)
-        name = "+".join(each.name for each in (first, *others))
-        merged.append(replace(first, name=name, matrix=matrix, conv=None))
-    return merged
 
 
 def _matrix_of(clocked: Clocked, outputs: set[str]) -> Callable[[Projection], str]:

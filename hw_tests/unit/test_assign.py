@@ -213,5 +213,5 @@ def test_no_strategy_sends_packets_over_fewer_hops_than_ours(modules):
     for strategy in others:
         try:
             assert ours <= costs(net, strategy)[1], strategy
-        except ImportError:  # pymetis is in the extra `partition`
+        except ImportError:  # pymetis, which only this comparison uses, is not installed
             continue

@@ -22,8 +22,6 @@ MEMORY: Mapping[str, float | None] = {
     "neuron_entries": None,
     "bias_entries": None,
 }
-#: What `Image.resources` holds beside the resources themselves.
-TOTALS = ("cores", "chips", "synapses", "fullest_core", "synaptic_memory_bits_fullest_core")
 
 
 def spoken_resource(name: str) -> str:

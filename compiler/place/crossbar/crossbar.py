@@ -2,7 +2,7 @@
 
 Populations are cut so that what their neurons read has rows and they have columns on one core
 (`axons.py`, `cut.py`); where a neuron has a single target, copies and splitters are
-added (`crossbar_targets`). How many columns a neuron takes depends on how its targets are cut, so
+added (`targets.py`). How many columns a neuron takes depends on how its targets are cut, so
 this is repeated until nothing changes: at once, but for neurons that cannot use splitters.
 """
 

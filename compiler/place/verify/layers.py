@@ -16,8 +16,6 @@ from spikeport.compiler.place.verify.counts import cells_of, synapses_in_slices
 from spikeport.compiler.place.verify.kernels import wrong_kernel
 from spikeport.compiler.place.verify.routes import wrong_routes
 
-ONE_LAYER = ("kernel_entries", "neuron_entries", "bias_entries")
-
 
 def wrong_on_layers(image: Image) -> Iterator[str]:
     """Yield what is wrong; the slices are right."""

@@ -24,8 +24,9 @@ ALWAYS = ("compartments", "in_axons", "out_axons")  # told even where no limit i
 def wrong_on_lists(image: Image) -> Iterator[str]:
     """Yield what is wrong with routes, and with what the cores hold; the slices are right."""
     counts = synapses_in_slices(image)
+    targets = np.array([part.neurons.size for part in image.slices], np.int64)
     priced = [
-        _priced(image, each, table)
+        _priced(image, each, table, targets)
         for each, table in zip(image.program.synapses, counts, strict=True)
     ]
     wrong = [*wrong_routes(image, counts, [indexed for _, indexed in priced])]
@@ -74,7 +75,7 @@ def _held(image: Image, counts: Sequence[sp.csr_array], bits: Array | int) -> di
     }
 
 
-def _priced(image: Image, each: Synapses, table: sp.csr_array) -> tuple[Array, Array]:
+def _priced(image: Image, each: Synapses, table: sp.csr_array, sizes: Array) -> tuple[Array, Array]:
     """Return the bits of a projection's lists in each slice, and whether these store indices.
 
     All lists of a slice are stored in the cheaper way, without indices where both cost the same.
@@ -82,13 +83,13 @@ def _priced(image: Image, each: Synapses, table: sp.csr_array) -> tuple[Array, A
     core = image.chip.core
     if not isinstance(core, Lists):
         raise TypeError(f"{image.chip.name} is not built of lists")
-    slices = len(image.slices)
-    targets = np.array([part.neurons.size for part in image.slices], np.int64)
+    used, place = np.unique(table.indices, return_inverse=True)  # few of many slices
+    targets = sizes[used]
     longest = int(table.data.max(initial=0))
     lists = np.bincount(
-        table.indices.astype(np.int64) * (longest + 1) + table.data,
-        minlength=slices * (longest + 1),
-    ).reshape(slices, longest + 1)
+        place.astype(np.int64) * (longest + 1) + table.data,
+        minlength=used.size * (longest + 1),
+    ).reshape(used.size, longest + 1)
     where, length = np.nonzero(lists)
     number = lists[where, length]
     stored = _or(core.synapse_bits, each.weight_bits)
@@ -96,11 +97,14 @@ def _priced(image: Image, each: Synapses, table: sp.csr_array) -> tuple[Array, A
         stored += _or(core.delay_bits, 0)
     index = np.array([_index_bits(count, core) for count in targets.tolist()], np.int64)
     with_index = np.bincount(
-        where, number * _list_bits(length, stored + index[where], core), slices
+        where, number * _list_bits(length, stored + index[where], core), used.size
     )
-    without = np.bincount(where, number * _list_bits(targets[where], stored, core), slices)
-    bits = np.minimum(with_index, without).astype(np.int64)
-    return bits * (core.synaptic_memory_bits is not None), with_index < without
+    without = np.bincount(where, number * _list_bits(targets[where], stored, core), used.size)
+    bits, indexed = np.zeros(sizes.size, np.int64), np.zeros(sizes.size, bool)
+    if core.synaptic_memory_bits is not None:
+        bits[used] = np.minimum(with_index, without)
+    indexed[used] = with_index < without
+    return bits, indexed
 
 
 def _list_bits(synapses: Array, bits: Array | int, core: Lists) -> Array:

@@ -26,10 +26,16 @@ def wrong_routes(
     yield from wrong
     if wrong:
         return
-    for pre in image.program.populations:
-        numbers = [n for n, each in enumerate(image.program.synapses) if each.pre == pre]
-        wanted = _wanted(image, [counts[n] for n in numbers], [indexed[n] for n in numbers])
-        yield from _compared(image, pre, *wanted)
+    cores = np.array([part.core for part in image.slices], np.int64)
+    numbers: dict[str, list[int]] = {pre: [] for pre in image.program.populations}
+    routes: dict[str, list[Route]] = {pre: [] for pre in image.program.populations}
+    for number, each in enumerate(image.program.synapses):
+        numbers[each.pre].append(number)
+    for route in image.routes:
+        routes[route.pre].append(route)
+    for pre, mine in numbers.items():
+        tables, sparse = [counts[n] for n in mine], [indexed[n] for n in mine]
+        yield from _compared(image, pre, routes[pre], *_wanted(image, cores, tables, sparse))
 
 
 def _malformed(image: Image) -> Iterator[str]:
@@ -57,10 +63,9 @@ def _malformed(image: Image) -> Iterator[str]:
 
 
 def _wanted(
-    image: Image, counts: Sequence[sp.csr_array], indexed: Sequence[Array]
+    image: Image, cores: Array, counts: Sequence[sp.csr_array], indexed: Sequence[Array]
 ) -> tuple[Array, Array, Array]:
     """Return (neuron * cores + target core, synapses, those with indices), keys ascending."""
-    cores = np.array([part.core for part in image.slices], np.int64)
     end = _cores(image)
     keys, found, with_index = [np.zeros(0, np.int64)], [np.zeros(0, int)], [np.zeros(0, int)]
     for table, sparse in zip(counts, indexed, strict=True):
@@ -77,9 +82,13 @@ def _wanted(
 
 
 def _compared(
-    image: Image, pre: str, wanted: Array, synapses: Array, sparse: Array
+    image: Image,
+    pre: str,
+    routes: Sequence[Route],
+    wanted: Array,
+    synapses: Array,
+    sparse: Array,
 ) -> Iterator[str]:
-    routes = [route for route in image.routes if route.pre == pre]
     end = _cores(image)
     keys = _joined([route.neurons * end + route.target_core for route in routes])
     order = np.argsort(keys, kind="stable")

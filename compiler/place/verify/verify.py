@@ -1,8 +1,8 @@
-"""Re-check an Image with code that shares nothing with the mapper.
+"""Re-check an Image with code of its own; only the packed tables, which it reads back, are shared.
 
 This file holds what is true on every chip: cores and chips exist, every neuron has one place, and
 what a core is said to hold has the limits of the chip's description. Each fabric has a file of its
-own, `verify_*.py`, that counts every resource again from the Program and compares every synapse.
+own that counts every resource again from the Program and compares every synapse.
 """
 
 from __future__ import annotations
