@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked, Membrane
 from spikeport.compiler.errors import SpikeportError
+from spikeport.compiler.fabric import Lists
 from spikeport.compiler.fixed import weight_range
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
@@ -135,6 +136,7 @@ def weights_fit_their_bits(program: Program) -> Iterator[str]:
 def registers_fit_the_chip(image: Image) -> Iterator[str]:
     """Everything that is written into a register is in the range that the chip states."""
     limits, program = image.chip.limits, image.program
+    named = {name for name, pop in program.populations.items() if pop.kind in image.chip.kinds}
     for name in program.neurons:
         cell = program.populations[name].cell
         if not isinstance(cell, Cell):
@@ -143,12 +145,19 @@ def registers_fit_the_chip(image: Image) -> Iterator[str]:
             ("bias_mantissa", limits.bias_mantissa),
             ("bias_exponent", limits.bias_exponent),
             ("refractory_steps", limits.refractory_steps),
+            ("v_threshold", limits.threshold_mantissa),
         ):
+            if field == "v_threshold" and not (cell.spiking and name in named):
+                continue  # a readout's says "never", the bias neuron's 0
+
             values = getattr(cell, field)
             low, high = allowed.low, allowed.high
             if values.min(initial=high) < low or values.max(initial=low) > high:
                 yield f"{field} of {name!r} is outside {low} to {high}"
     for each in program.synapses:
+        listed = isinstance(image.chip.core, Lists)  # other fabrics' verifiers count the sums
+        if listed and each.weight_bits > limits.weight_bits.value:
+            yield f"the weights of {each.name!r} have {each.weight_bits} bits"
         exponents, delays = limits.weight_exponent, limits.delay_steps
         if not exponents.low <= each.exponent <= exponents.high:
             yield f"the exponent of {each.name!r} is {each.exponent}"

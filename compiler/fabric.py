@@ -81,9 +81,7 @@ class Crossbar(Counts):
     @model_validator(mode="after")
     def _one_target(self) -> Crossbar:
         if self.targets_per_neuron is not None and self.targets_per_neuron.value != 1:
-            raise ValueError(
-                "targets_per_neuron is 1, or left out where it reaches all cores"
-            )
+            raise ValueError("targets_per_neuron is 1, or left out where it reaches all cores")
         return self
 
 

@@ -144,7 +144,22 @@ def routes_left_out(image: Image) -> Image:
     return replace(image, routes=image.routes[1:])
 
 
+def two_shifts_in_one_matrix(image: Image) -> Image:
+    first, *rest = image.program.synapses
+    other = [replace(each, exponent=1) if each.name == "a-b" else each for each in rest]
+    return replace(image, program=replace(image.program, synapses=(first, *other)))
+
+
+def parallel_weights_too_wide(image: Image) -> Image:
+    """Each fits its bits, their sum does not: the chip has one weight for the pair."""
+    again = [replace(each, name="again") for each in image.program.synapses if each.name == "a-b"]
+    both = replace(image.program, synapses=(*image.program.synapses, *again))
+    return place(both, image.chip)
+
+
 XYLO_FAULTS: dict[Fault, str] = {
+    two_shifts_in_one_matrix: "the recurrent matrix has 2 shifts: [0, 1]",
+    parallel_weights_too_wide: "a weight from 'a' to 'b' does not fit its bits",
     hidden_number_twice: "the hidden neurons are not numbered through",
     hidden_neuron_without_number: "a hidden population has not one number for each neuron",
     hidden_population_left_out: "the hidden populations are ['a', 'b'], not ['a']",

@@ -236,6 +236,7 @@ def sources_with_different_kernels(image: Image) -> Image:
 def part_of_a_channel(image: Image) -> Image:
     """Akida splits a layer over cores by channels; one neuron stands with the others' channel."""
     start = next(each for each in image.program.synapses if each.name == "in-c")
+    start = replace(start, mantissa=np.sign(start.mantissa))  # 4 bits
     net = program_of({"in": (1, 4, 4), "c": (2, 4, 4)}, start, kind="IF")
     split = verify(place(net, chip_like("akida_akd1000", weight_bytes=9)))
     first, second = split.slices
@@ -243,7 +244,14 @@ def part_of_a_channel(image: Image) -> Image:
     return with_slice(whole, 1, neurons=second.neurons[1:])
 
 
+def weights_too_wide(image: Image) -> Image:
+    bits = image.chip.limits.weight_bits.model_copy(update={"value": 2})
+    limits = image.chip.limits.model_copy(update={"weight_bits": bits})
+    return replace(image, chip=image.chip.model_copy(update={"limits": limits}))
+
+
 SPECK_FAULTS: dict[Fault, str] = {
+    weights_too_wide: "in all and does not fit 2 bits",
     two_layers_on_a_core: "holds 'c' and 'd'",
     layer_on_two_cores: "'c' is not on one core",
     layer_left_out: "the layers are ['c', 'd'], not ['c']",

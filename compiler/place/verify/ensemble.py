@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import scipy.sparse as sp
 
 from spikeport.compiler.fabric import Ensemble
 from spikeport.compiler.image import Image
@@ -23,6 +24,7 @@ def wrong_on_ensemble(image: Image) -> Iterator[str]:
     yield from wrong
     if wrong:
         return
+    yield from _wrong_matrices(image)
     for each in image.program.synapses:
         yield from _wrong_projection(image, each)
     yield from _wrong_use(image)
@@ -71,6 +73,25 @@ def _wrong_numbers(image: Image) -> Iterator[str]:
         for (name, delay), first in plan.channels.items()
     }
     yield from _overlapping(channels, "channel", None if core.inputs is None else core.inputs.value)
+
+
+def _wrong_matrices(image: Image) -> Iterator[str]:
+    """A matrix (input, recurrent, output) has one shift, and one weight for a pair of neurons."""
+    half = 1 << (image.chip.limits.weight_bits.whole - 1)
+    shifts: dict[str, set[int]] = {}
+    sums: dict[tuple[str, str, int], sp.csr_matrix] = {}
+    for each in image.program.synapses:
+        which = "input" if each.pre in image.program.inputs else "recurrent"
+        which = "output" if each.post in _outputs(image) else which
+        shifts.setdefault(which, set()).add(each.exponent)
+        key = (each.pre, each.post, each.delay_steps)
+        sums[key] = sums.get(key, 0) + sp.csr_matrix(each.mantissa, dtype=np.int64)
+    for which, found in shifts.items():
+        if len(found) > 1:
+            yield f"the {which} matrix has {len(found)} shifts: {sorted(found)}"
+    for (pre, post, _), total in sums.items():
+        if total.nnz and (total.data.min() < -half or total.data.max() >= half):
+            yield f"a weight from {pre!r} to {post!r} does not fit its bits"
 
 
 def _overlapping(

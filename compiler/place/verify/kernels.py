@@ -84,6 +84,10 @@ def _kernel_of(
     post, pre, weight = _together(image, source, name)
     if post.size == 0:
         return "", kernel
+    half = 1 << (image.chip.limits.weight_bits.whole - 1)
+    if weight.min() < -half or weight.max() >= half:
+        bits = image.chip.limits.weight_bits.whole
+        return f"is {weight.min()} to {weight.max()} in all and does not fit {bits} bits", kernel
     channel, row, column = np.unravel_index(pre, shape)
     f, y, x = np.unravel_index(post, layer.after)
     down = row // pooling - y * window.stride[0] + window.padding[0]
