@@ -87,9 +87,9 @@ class Violation:
     fix: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.object} needs {self.figure} {self.what}, the limit is {self.limit}: {self.fix}"
-        )
+        needs = "need" if " and " in self.object else "needs"
+        said = f"{self.object} {needs} {self.figure} {self.what}, the limit is {self.limit}"
+        return f"{said}: {self.fix}"
 
 
 class FitError(SpikeportError):

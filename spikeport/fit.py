@@ -34,6 +34,7 @@ NO_LIMIT = {
     "layers": {"square_kernel"},
     "processor": set[str](),
 }  # fmt: skip
+ASSUMED = "neurons do what NIR says in a step; another tool's reset or counts: --dialect"
 #: Two ways of counting the memory of a layer: a core that has the one has no figure of the other.
 IN_WORDS = {"kernel_entries", "neuron_entries", "bias_entries"}
 IN_BYTES = {"weight_bytes", "input_bytes", "dense_inputs"}
@@ -41,7 +42,8 @@ IN_BYTES = {"weight_bytes", "input_bytes", "dense_inputs"}
 
 def check_fit(net: Network, chip: Chip, chips: int = 1) -> dict[str, Any]:
     """Return whether a network fits so many chips; see `verbs.check`."""
-    if not net.semantics.dialect:
+    said = bool(net.semantics.dialect)
+    if not said:
         net = net.with_semantics(replace(contract.preset("nir"), dt=net.semantics.dt))
     if net.semantics.dt is None:
         net = net.with_semantics(replace(net.semantics, dt=_stand_in_dt(net)))
@@ -52,8 +54,9 @@ def check_fit(net: Network, chip: Chip, chips: int = 1) -> dict[str, Any]:
         if isinstance(error, LoweringError):  # there are limits to see all the same
             for key, more in refusal_of_limits(net, chip, chips).items():
                 refused[key] += more
-        return _verdict(chip, refused, None)
-    return _verdict(chip, {"violations": [], "details": []}, dict(image.resources))
+        return _verdict(chip, refused, None, said)
+    nothing: dict[str, Any] = {"violations": [], "details": []}
+    return _verdict(chip, nothing, dict(image.resources), said)
 
 
 def refusal(error: SpikeportError) -> dict[str, Any]:
@@ -156,14 +159,16 @@ def _detail(each: Violation | str) -> dict[str, Any]:
     }
 
 
-def _verdict(chip: Chip, refused: Mapping[str, Any], resources: object) -> dict[str, Any]:
+def _verdict(
+    chip: Chip, refused: Mapping[str, Any], resources: object, said: bool
+) -> dict[str, Any]:
     return {
         "fits": not refused["violations"],
         "chip": chip.name,
         "level": chip.level,
         **refused,
         "resources": resources,
-        "notes": limit_notes(chip),
+        "notes": [*limit_notes(chip), *(() if said else (ASSUMED,))],
     }
 
 

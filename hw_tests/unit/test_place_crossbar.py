@@ -23,6 +23,7 @@ STEPS = 24
 
 TRUENORTH = sp.chip("truenorth")
 SMALL = changed(TRUENORTH, neurons=14, axons=40)  # so that small networks need many cores
+NARROW = changed(TRUENORTH, axons=48)  # so that splitters run out of axons before columns
 ODIN = sp.chip("odin")
 BRAINSCALES = sp.chip("brainscales2")
 
@@ -43,7 +44,7 @@ def assert_crossbars_spike_as_the_emulator(image: Image, seed: int) -> int:
     return sum(int(raster.sum()) for name, raster in by_hand.items() if name != "bias")
 
 
-@pytest.mark.parametrize("chip", [TRUENORTH, SMALL], ids=["truenorth", "small"])
+@pytest.mark.parametrize("chip", [TRUENORTH, SMALL, NARROW], ids=["truenorth", "small", "narrow"])
 @pytest.mark.parametrize("seed", range(22))
 def test_the_crossbars_of_a_random_network_spike_as_the_emulator_says(seed: int, chip: Chip):
     assert_crossbars_spike_as_the_emulator(on(random_network(seed), chip), seed)

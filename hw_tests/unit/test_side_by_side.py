@@ -410,7 +410,7 @@ def test_check_says_what_is_not_published_and_so_not_checked(here, monkeypatch, 
     Path("silent.yaml").write_text("\n".join([*lines[:start], *lines[start + 5 :]]))
     code, out, _ = spikeport(monkeypatch, capsys, "check net.nir --chip silent.yaml")
     assert code == 0
-    assert out.splitlines()[-1] == "  not published, so not checked: out axons"
+    assert "  not published, so not checked: out axons" in out.splitlines()
     spikeport(monkeypatch, capsys, deploy("silent.yaml"))
     notes = json.loads(Path("out/report.json").read_text())["notes"]
     assert "not published, so not checked: out axons" in notes
@@ -429,7 +429,14 @@ def test_check_says_which_limits_are_unverified(here, monkeypatch, capsys):
     lines[start + 4] = lines[start + 4].replace("basis: code", "basis: unverified")
     Path("doubted.yaml").write_text("\n".join(lines))
     _, out, _ = spikeport(monkeypatch, capsys, "check net.nir --chip doubted.yaml")
-    assert out.splitlines()[-1] == "  taken from unverified figures: out axons"
+    assert "  taken from unverified figures: out axons" in out.splitlines()
+    assert "--dialect" in out.splitlines()[-1]  # nobody said what a step means
+    _, out, _ = spikeport(
+        monkeypatch, capsys, "check net.nir --chip loihi1 --dialect nir --dt 0.001"
+    )
+    assert "--dialect" not in out
+    code, out, _ = spikeport(monkeypatch, capsys, "check net.nir --chip loihi1 --set reset=none")
+    assert (code, "is reset by none" in out) == (2, True)
 
 
 def test_linked_chips_are_checked_deployed_run_and_exported(here, monkeypatch, capsys):
@@ -445,7 +452,8 @@ def test_linked_chips_are_checked_deployed_run_and_exported(here, monkeypatch, c
     Path("one.yaml").write_text(text)
     code, out, _ = spikeport(monkeypatch, capsys, "check net.nir --chip one.yaml")
     assert code == 2
-    advice = out.strip().splitlines()[-1].rpartition(": ")[2]
+    (line,) = [line for line in out.splitlines() if "cores, the limit is" in line]
+    advice = line.rpartition(": ")[2]
     assert advice.startswith("--chips ")
     said = f"--dialect nir --dt 1e-3 {advice}"
     assert spikeport(monkeypatch, capsys, f"check net.nir --chip one.yaml {advice}")[0] == 0

@@ -62,16 +62,28 @@ def inspect(graph: Graph, json: AsJson = False) -> None:
 
 
 @app.command()
-def check(graph: Graph, chip: ChipNames, chips: Chips = 1, json: AsJson = False) -> None:
+def check(
+    graph: Graph,
+    chip: ChipNames,
+    dialect: Dialect = None,
+    dt: Dt = None,
+    settings: Settings = None,
+    chips: Chips = 1,
+    json: AsJson = False,
+) -> None:
     """Check whether a graph fits a chip, or each of several.
 
-    Every violated limit at once, by object. Needs no data and no dialect.
+    Every violated limit at once, by object, with a fix. Needs no data. What a neuron does in a step
+    (its reset, how many spikes) is NIR's own unless a dialect is named.
     """
     from spikeport import verbs
     from spikeport.cli.show_check import print_check, print_checked
     from spikeport.side_by_side import check_side_by_side, chips_named
 
     net = verbs.load(graph)
+    if settings and dialect is None and not net.semantics.dialect:
+        dialect = "nir"  # settings change something
+    net = verbs.said(net, dialect, dt, settings or ())
     targets = chips_named(chip)
     for repair in net.repairs:
         say(repair)

@@ -195,8 +195,8 @@ def _columns(
         return columns_without_targets(cut.cores, _used(wanted), sources, core.own_row)
     targets, room = find_targets(program, cut.cores, sources), core.neurons.whole
     none = np.zeros(sources.from_host.size, bool)
-    columns = make_columns(targets, cut.cores, sources, room, none)
+    columns = make_columns(targets, cut.cores, sources, room, core.axons.whole, none)
     if int(columns.core.max(initial=-1)) < there:
         return columns
     wide = spare_copies(targets, cut.cores, sources, room)
-    return make_columns(targets, cut.cores, sources, room, wide)
+    return make_columns(targets, cut.cores, sources, room, core.axons.whole, wide)

@@ -111,7 +111,7 @@ def columns_needed(targets: Targets, neurons: int, room: int) -> Array:
 
 
 def make_columns(
-    targets: Targets, cores: list[Filled], sources: Sources, room: int, wide: Array
+    targets: Targets, cores: list[Filled], sources: Sources, room: int, axons: int, wide: Array
 ) -> Columns:
     """Return the columns of all cores, splitter cores included.
 
@@ -120,6 +120,7 @@ def make_columns(
         cores: who is where.
         sources: numbers of neurons.
         room: columns of a core, and so splitters that one axon feeds at most.
+        axons: rows of a core.
         wide: which neurons stand there once for each of their axons, see `spare_copies`.
     """
     order, homes = _homes(cores, sources)
@@ -127,7 +128,7 @@ def make_columns(
     home[order], position[order] = homes, np.arange(order.size)
     late = ~targets.direct & ~wide[targets.source]
     silent = np.setdiff1d(order, targets.source)
-    feeds, splitters = _split(targets, late, position, room, len(cores))
+    feeds, splitters = _split(targets, late, position, room, axons, len(cores))
     none = np.zeros(silent.size, np.int64)
     straight = ~late
     source = np.concatenate([targets.source[straight], feeds.source, silent])
@@ -216,7 +217,7 @@ def _homes(cores: list[Filled], sources: Sources) -> tuple[Array, Array]:
 
 
 def _split(
-    targets: Targets, late: Array, position: Array, room: int, first_core: int
+    targets: Targets, late: Array, position: Array, room: int, axons: int, first_core: int
 ) -> tuple[Columns, Columns]:
     """Return the columns that feed splitters, and the splitters.
 
@@ -228,6 +229,7 @@ def _split(
         late: which of these go through splitters.
         position: of a neuron, by core.
         room: columns of a core.
+        axons: rows of a core.
         first_core: number of the first splitter core.
     """
     rows = np.flatnonzero(late)
@@ -237,7 +239,7 @@ def _split(
     rank = np.arange(rows.size) - np.repeat(starts, np.diff(np.append(starts, rows.size)))
     first = np.flatnonzero(rank % room == 0)  # of each feeding column's targets
     sizes = np.diff(np.append(first, rows.size))
-    core, axon = _packed(np.where(sizes > 1, sizes, 0), room)
+    core, axon = _packed(np.where(sizes > 1, sizes, 0), room, axons)
     number = np.repeat(np.arange(first.size), sizes)
     alone = sizes == 1
     feeds = Columns(
@@ -263,12 +265,12 @@ def _split(
     return feeds, splitters
 
 
-def _packed(sizes: Array, room: int) -> tuple[Array, Array]:
+def _packed(sizes: Array, room: int, axons: int) -> tuple[Array, Array]:
     """Return (core, axon) for groups of columns, one after the other; 0 columns need no axon."""
     core, axon = np.zeros(sizes.size, np.int64), np.zeros(sizes.size, np.int64)
     number = used = groups = 0
     for at in np.flatnonzero(sizes):
-        if used + sizes[at] > room:
+        if used + sizes[at] > room or groups == axons:
             number, used, groups = number + 1, 0, 0
         core[at], axon[at] = number, groups
         used, groups = used + int(sizes[at]), groups + 1
