@@ -142,6 +142,7 @@ def test_a_copy_of_a_copy_works(here, monkeypatch, capsys):
     [
         ("chips new", "the new chip has no name"),
         ("chips new loihi1", "the chip 'loihi1' is shipped already"),
+        ("chips new all", "'all' is a word of the commands"),
         ("chips new ../up", "'../up' is no name for a chip"),
         ("chips new Mine", "'Mine' is no name for a chip"),
         ("chips new mine --from loihi9", "unknown chip 'loihi9'"),

@@ -109,6 +109,7 @@ def test_too_large_maps_are_refused_by_row_and_column_together_with_what_else_is
         ("columns of input", 200, 128),
         ("rows of output", 216, 64),
         ("columns of output", 216, 64),
+        ("neuron entries", 4 * 2**16, 65536),
     }
 
 

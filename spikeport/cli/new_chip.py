@@ -51,6 +51,8 @@ def write_new_chip(name: str | None, source: str, out: Path | None) -> dict[str,
             "it has small letters, digits and underscores, and starts with a letter",
             "spikeport chips new my_chip",
         )
+    if name in ("all", "new", "schema"):
+        raise ChipError(f"{name!r} is a word of the commands", "", "choose another name")
     if name in backends.chip_names():
         raise ChipError(f"the chip {name!r} is shipped already", "", "choose another name")
     path = check_file(Path(f"{name}.yaml") if out is None else out)

@@ -64,7 +64,7 @@ def place_layers(program: Program, chip: Chip, chips: int) -> Image:
                           "use fewer or smaller layers")
             )  # fmt: skip
     else:
-        shares = _matched(program, sound, chip, core, chips, found)
+        shares = _matched(program, layers, chip, core, chips, found)
     if found:
         raise FitError(
             f"{program.name} does not fit {chip.name}",
