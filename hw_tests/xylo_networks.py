@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.image import Image
 from spikeport.compiler.program import XYLO, CellPopulation, Program, Synapses
-from spikeport.compiler.xylo_cell import HIDDEN_SPIKES, OUTPUT_SPIKES, XyloCell
+from spikeport.compiler.quantize.xylo.cell import HIDDEN_SPIKES, OUTPUT_SPIKES, XyloCell
 
 Array = np.ndarray[Any, Any]
 SCRIPT = Path(__file__).with_name("xylosim_oracle.py")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.program import Program
-from spikeport.compiler.quantize.axon_types import quantize_axon_types
+from spikeport.compiler.quantize.axon_types.axon_types import quantize_axon_types
 from spikeport.compiler.quantize.membranes import quantize_membranes
 from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.quantize.scale import Peaks
-from spikeport.compiler.quantize.xylo import quantize_xylo
+from spikeport.compiler.quantize.xylo.xylo import quantize_xylo
 
 Quantize = Callable[[Clocked, Chip, Mapping[str, Peaks], Mapping[str, bool]], Program]
 

@@ -18,7 +18,7 @@ from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.passes.wires import passing_on
 from spikeport.compiler.place.crossbar.axons import patterns, type_weights
 from spikeport.compiler.program import Program
-from spikeport.compiler.quantize.axon_levels import levels_of
+from spikeport.compiler.quantize.axon_types.levels import levels_of
 from spikeport.compiler.quantize.quantize import quantize
 
 TRUENORTH = sp.chip("truenorth")

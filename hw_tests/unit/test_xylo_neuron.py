@@ -10,7 +10,7 @@ import pytest
 from hw_tests.xylo_networks import as_program, draw
 from spikeport.backends import emulator
 from spikeport.compiler.errors import DataError, LoweringError
-from spikeport.compiler.xylo_cell import XyloCell
+from spikeport.compiler.quantize.xylo.cell import XyloCell
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.compiler.kinds import STEPS, Array, Steps
 from spikeport.compiler.program import Arithmetic
-from spikeport.compiler.xylo_cell import LARGEST, LOWEST, XyloCell
+from spikeport.compiler.quantize.xylo.cell import LARGEST, LOWEST, XyloCell
 
 
 def loss(state: Array, dash: Array) -> Array:

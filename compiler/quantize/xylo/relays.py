@@ -19,8 +19,8 @@ from spikeport.compiler.clocked import Population, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Synapses
-from spikeport.compiler.quantize.xylo_scale import RECURRENT
-from spikeport.compiler.xylo_cell import XyloCell
+from spikeport.compiler.quantize.xylo.cell import XyloCell
+from spikeport.compiler.quantize.xylo.scale import RECURRENT
 
 KINDS = ("Relay",)
 #: How many bits the shifts of two matrices may be apart, so that a relay's weights fit 8 bits.

@@ -11,7 +11,7 @@ from spikeport.compiler.clocked import Clocked, Population
 from spikeport.compiler.errors import LoweringError, counted
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.scale import Peaks
-from spikeport.compiler.xylo_cell import HIDDEN_SPIKES
+from spikeport.compiler.quantize.xylo.cell import HIDDEN_SPIKES
 
 FAR = 0.25  # rounding the share that a state loses by more than this is said in a note
 

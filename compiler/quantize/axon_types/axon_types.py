@@ -31,7 +31,7 @@ from spikeport.compiler.fabric import Crossbar
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic, Cell, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
-from spikeport.compiler.quantize.axon_levels import Levels, levels_of
+from spikeport.compiler.quantize.axon_types.levels import Levels, levels_of
 from spikeport.compiler.quantize.cell import neutral_cell
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights

@@ -28,23 +28,23 @@ from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.scale import Peaks, bound_of_weights
 from spikeport.compiler.quantize.weights import scaled_rows, values_of
-from spikeport.compiler.quantize.xylo_echo import add_echoes
-from spikeport.compiler.quantize.xylo_refuse import notes_of, refuse
-from spikeport.compiler.quantize.xylo_relays import KINDS, SHIFTS_APART, bias_neuron, relay
-from spikeport.compiler.quantize.xylo_scale import (
-    INPUT,
-    OUTPUT,
-    RECURRENT,
-    Wanted,
-    choose_scales,
-)
-from spikeport.compiler.xylo_cell import (
+from spikeport.compiler.quantize.xylo.cell import (
     HIDDEN_SPIKES,
     INPUT_SPIKES,
     LARGEST,
     LARGEST_DASH,
     OUTPUT_SPIKES,
     XyloCell,
+)
+from spikeport.compiler.quantize.xylo.echo import add_echoes
+from spikeport.compiler.quantize.xylo.refuse import notes_of, refuse
+from spikeport.compiler.quantize.xylo.relays import KINDS, SHIFTS_APART, bias_neuron, relay
+from spikeport.compiler.quantize.xylo.scale import (
+    INPUT,
+    OUTPUT,
+    RECURRENT,
+    Wanted,
+    choose_scales,
 )
 
 ROOM = 1.25  # calibrated peaks may grow so much before a state saturates, which is no wrap

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.xylo_cell import LARGEST
+from spikeport.compiler.quantize.xylo.cell import LARGEST
 
 #: Matrices of the chip; each has one left shift for all its weights.
 INPUT, RECURRENT, OUTPUT = "input", "recurrent", "output"

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked, Population, Projection
 from spikeport.compiler.passes.wires import passing_on
-from spikeport.compiler.quantize.xylo_relays import KINDS
+from spikeport.compiler.quantize.xylo.relays import KINDS
 
 
 def add_echoes(clocked: Clocked) -> tuple[Clocked, frozenset[str], frozenset[str]]:

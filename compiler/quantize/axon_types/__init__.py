@@ -1,0 +1,1 @@
+"""From a retimed `Clocked` to weights per axon type (TrueNorth)."""

@@ -1,0 +1,1 @@
+"""From a retimed `Clocked` to the integers of Xylo."""
