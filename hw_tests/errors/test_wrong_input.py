@@ -314,6 +314,7 @@ def test_a_check_that_does_not_fit_exits_2_and_lists_why(here, monkeypatch, caps
     assert code == 2
     assert out == (
         "wide.nir does not fit small:\n  - wide.nir needs 5 cores, the limit is 1: --chips 5\n"
+        "  neurons do what NIR says in a step; another tool's reset or counts: --dialect\n"
     )
     assert spikeport(monkeypatch, capsys, "check wide.nir --chip small.yaml --chips 5")[0] == 0
     assert spikeport(monkeypatch, capsys, "check net.nir --chip small.yaml")[0] == 0
