@@ -208,6 +208,12 @@ def take_out(program: Program, violation: Violation, count: str, where: str) -> 
     return with_sizes(program, _shrunk(sizes, sum(sizes.values()) - int(count)))
 
 
+def at_most_hidden(program: Program, violation: Violation, most: str) -> Program:
+    """Shrink the hidden layers, the largest first, until there are so many neurons in them."""
+    sizes = {name: program.populations[name].size for name in violation.object.split(" and ")}
+    return with_sizes(program, _shrunk(sizes, int(most)))
+
+
 def channels(program: Program, violation: Violation, most: str) -> Program:
     """Leave so many inputs, over all delays at which they are read."""
     names = violation.object.split(" and ")
@@ -308,6 +314,7 @@ ADVICE: dict[str, Callable[..., Program]] = {
     r"take (\d+) neurons? out of (.*)": take_out,
     r"bring (?:it|them) down to (\d+) channels?": channels,
     r"use at most (\d+) inputs? and (\d+) neurons?": at_most_both,
+    r"use at most (\d+) neurons? in all hidden layers": at_most_hidden,
     r"use at most (\d+) neurons?$": at_most_neurons,
     r"use at most (\d+) channels? in '(.*?)'": fewer_channels,
     r"use at most (\d+) channels?": fewer_channels,
