@@ -20,6 +20,7 @@ from spikeport.compiler.errors import (
     FitError,
     LoweringError,
 )
+from spikeport.compiler.fabric import Processor
 from spikeport.compiler.measure.decode import accuracy
 from spikeport.compiler.network import Network
 from spikeport.deployment import check_runs, retimed_for, run_on, runs_in_lava, write_folder
@@ -193,6 +194,9 @@ def _row(
         "lava": None if lava is None else {key: lava[key] for key in ("cells", "different")},
         "resources": report["resources"],
         "fullest": _fullest(report["cores"]),
+        "mesh": None if isinstance(chip.core, Processor) else report["mesh"],
+        "cores": report["cores"],
+        "limits": report["limits"],
         "latency_steps": report["latency_steps"],
         "energy": {
             key: report["energy"].get(key)
@@ -229,6 +233,9 @@ def _not_run(chip: Chip, found: Mapping[str, Any], why: str = "") -> dict[str, A
         "lava": None,
         "resources": found.get("resources"),
         "fullest": None,
+        "mesh": None,
+        "cores": [],
+        "limits": {},
         "latency_steps": None,
         "energy": None,
         "notes": [*limit_notes(chip), *chip.notes],

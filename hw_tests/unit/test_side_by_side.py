@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -206,6 +207,11 @@ def test_the_folder_has_an_index_and_a_report_of_each_chip_that_ran(found):
             assert f'href="{row["report"]}"' in text
             alone = json.loads((out / row["chip"] / "report.json").read_text())
             assert alone["chip"]["name"] == row["chip"]
+    drawn = [row for row in result["chips"] if row["mesh"]]
+    assert len(drawn) >= 2
+    assert text.count("<title id=") == len(set(re.findall(r'<title id="([^"]+)"', text)))
+    assert text.count('-mesh-title">Map of the cores') == len(drawn)
+    assert "fix: " not in text or "; fix: " in text
     again = json.loads((out / "index.json").read_text())
     assert [row["chip"] for row in again["chips"]] == [row["chip"] for row in result["chips"]]
     table = [line for line in (out / "index.md").read_text().splitlines() if line[:2] == "| "]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.pages.held import memory_words, spoken_resource
+from spikeport.pages.mesh import draw
 from spikeport.pages.plain import at, finite, items, printable, table
 from spikeport.pages.units import NONE, count, many, percent, si, si_range
 
@@ -39,7 +40,7 @@ def write_index(result: Mapping[str, Any], folder: Path) -> None:
 
 def page(result: Mapping[str, Any]) -> str:
     """Return the whole page."""
-    from spikeport.pages.html import environment
+    from spikeport.pages.html import environment, sentence
 
     shown = printable(result)
     rows = items(shown, "chips")
@@ -53,10 +54,14 @@ def page(result: Mapping[str, Any]) -> str:
             verdict=verdict(shown),
             columns=COLUMNS,
             rows=[{"cells": cells(row), "report": at(row, "report")} | row for row in rows],
-            refused=[
-                (row["chip"], items(row, "violations")[:MOST_ON_PAGE], _left_out(row))
+            sentence=sentence,
+            maps=[
+                (row["chip"], draw(table(row, "mesh"), items(row, "cores"), table(row, "limits")))
                 for row in rows
-                if not row["fits"]
+                if at(row, "mesh")
+            ],
+            refused=[
+                (row["chip"], _on_one_line(row), _left_out(row)) for row in rows if not row["fits"]
             ],
             notes=[(row["chip"], items(row, "notes")) for row in rows if items(row, "notes")],
             energies=[
@@ -104,6 +109,12 @@ def cells(row: Mapping[str, Any]) -> dict[str, str]:
         energy_words(row),
     )
     return dict(zip(COLUMNS, said, strict=True))
+
+
+def _on_one_line(row: Mapping[str, Any]) -> list[str]:
+    """Return the first reasons against a chip, each with its fix behind it."""
+    reasons = items(row, "violations")[:MOST_ON_PAGE]
+    return ["; ".join(part.strip() for part in str(each).splitlines()) for each in reasons]
 
 
 def takes(row: Mapping[str, Any]) -> str:
