@@ -149,7 +149,6 @@ def registers_fit_the_chip(image: Image) -> Iterator[str]:
         ):
             if field == "v_threshold" and not (cell.spiking and name in named):
                 continue  # a readout's says "never", the bias neuron's 0
-
             values = getattr(cell, field)
             low, high = allowed.low, allowed.high
             if values.min(initial=high) < low or values.max(initial=low) > high:

@@ -139,6 +139,13 @@ def placed(wiring: Wiring) -> Array:
             "core": Lists(fabric="lists", compartments=room),
         }
     )
+    program = as_program(wiring)
+    home = home_of(program, place(program, chip, wiring.mesh.chips).slices)
+    return np.concatenate([home[name] for name in wiring.shapes])
+
+
+def as_program(wiring: Wiring) -> Program:
+    """Return the wiring as a Program of integrators."""
     populations = {
         name: CellPopulation("IF", shape, neutral_cell(wiring.size(name)), np.ones(1))
         for name, shape in wiring.shapes.items()
@@ -147,9 +154,7 @@ def placed(wiring: Wiring) -> Array:
         Synapses(f"{pre}-{post}", pre, post, (each != 0).astype(np.int32), 0, "excitatory")
         for pre, post, each in wiring.matrices
     )
-    program = Program(1.0, populations, synapses, {}, dict.fromkeys(populations, 0))
-    home = home_of(program, place(program, chip, wiring.mesh.chips).slices)
-    return np.concatenate([home[name] for name in wiring.shapes])
+    return Program(1.0, populations, synapses, {}, dict.fromkeys(populations, 0))
 
 
 def metis_slices(wiring: Wiring) -> Array:

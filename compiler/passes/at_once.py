@@ -25,7 +25,9 @@ def check_at_once(clocked: Clocked, name: str) -> None:
     parts = loop_numbers(clocked.populations, tuple(dict.fromkeys(pairs)))
     loops = [each for each in clocked.projections if parts[each.pre] == parts[each.post]]
     if loops:
-        around = ", ".join(dict.fromkeys(f"{each.pre} -> {each.post}" for each in loops))
+        edges = list(dict.fromkeys(f"{each.pre} -> {each.post}" for each in loops))
+        more = f" and {len(edges) - 12} more edges" if len(edges) > 12 else ""
+        around = ", ".join(edges[:12]) + more
         raise LoweringError(
             f"the network has a loop: {around}",
             f"{name} has no time step: in a loop there is no order in which spikes act",

@@ -6,7 +6,7 @@ One packet for each neuron and core that it reaches (every neuron spikes once). 
 convolutional one of NIR's paper, a random modular one with shuffled neurons, and a random
 recurrent one, each on one chip of 8 x 4 tiles of 4 cores, and on 4 chips of 4 x 2 tiles of 4.
 Strategies that need METIS are skipped where pymetis cannot be imported. Then 60 small cases, each
-beside the optimum of all placements, and how long `assign` and `neuron_order` take.
+beside the optimum of all placements, and how long `assign`, `neuron_order` and `place` take.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import spikeport as sp
 from hw_tests.place_strategies import (
     STRATEGIES,
     Wiring,
+    as_program,
     costs,
     optimum,
     random_network,
@@ -32,6 +33,8 @@ from hw_tests.place_strategies import (
 from spikeport.compiler.pipeline import to_clocked
 from spikeport.compiler.place.lists.order import neuron_order
 from spikeport.compiler.place.mesh.assign import Mesh, assign, weighted_hops
+from spikeport.compiler.place.place import place
+from spikeport.compiler.place.verify.verify import verify
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 CNN = CASES / "nirpaper_cnn_sinabs" / "graph.nir"
@@ -104,7 +107,7 @@ def small() -> dict[str, Any]:
 
 
 def seconds_taken() -> dict[str, float]:
-    """Return seconds of `assign` and `neuron_order` by size."""
+    """Return seconds of `assign`, `neuron_order` and `place` by size."""
     rng = np.random.default_rng(0)
     found = {}
     for cores, mesh in ((128, Mesh(8, 4, 4)), (3000, Mesh(64, 64)), (3000, Mesh(8, 4, 4, 32))):
@@ -121,6 +124,13 @@ def seconds_taken() -> dict[str, float]:
     began = time.perf_counter()
     neuron_order([], (100_000,), [matrix])
     found["order 100000 neurons of 50 inputs"] = round(time.perf_counter() - began, 2)
+    began = time.perf_counter()
+    image = place(as_program(wiring), sp.chip("loihi1"), 64)
+    text = f"place 100000 neurons of 50 inputs on {len(image.cores)} cores of loihi1, all limits"
+    found[text] = round(time.perf_counter() - began, 2)
+    began = time.perf_counter()
+    verify(image, full=True)
+    found["verify that, packed tables included"] = round(time.perf_counter() - began, 2)
     return found
 
 
