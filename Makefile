@@ -2,7 +2,7 @@
 # The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz support bench chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz support bench bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -39,8 +39,14 @@ xylo-test: ## build xylosim, then compare Xylo's arithmetic with it on 240 rando
 support: lava ## run the conformance suite and write docs/support.json and docs/support.md
 	@$(WITH_LAVA) .venv/bin/python -m hw_tests.contract.support_matrix
 
-bench: dev ## measure the emulator, and placement beside other strategies
-	@.venv/bin/python hw_tests/bench/bench_emulator.py
+bench: lava ## ours and the simulators of bench-peers, in one run, into docs (ONLY=w1, QUICK=1: print)
+	@$(WITH_LAVA) .venv/bin/python -m hw_tests.bench.bench \
+		$(if $(ONLY)$(QUICK),$(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick),--write)
+
+bench-peers: ## environments of the simulators that bench compares with; each is optional
+	@.ci/setup peers
+
+bench-place: dev ## placement beside other strategies
 	@.venv/bin/python -m hw_tests.bench.bench_place
 
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
@@ -58,7 +64,7 @@ links: ## make .links mirror the package's folders, for type checkers
 
 clean: ## remove everything that make made
 	@.ci/setup clean
-	@rm -rf out/demo docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf out/demo out/bench docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dev:

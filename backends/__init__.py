@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from spikeport.compiler.chip import Chip
 
 CHIPS = Path(__file__).parent / "chips"
+#: Found without a search through all installed packages, which takes longer than a small run.
+OURS = ("reference", "emulator", "lava", "brian2")
 
 
 def find(name: str) -> Any:
@@ -21,6 +23,10 @@ def find(name: str) -> Any:
     Raises:
         DataError: no such backend.
     """
+    if name in OURS:
+        return import_module(f"spikeport.backends.{name}")
+    from importlib.metadata import entry_points
+
     from spikeport.compiler.errors import DataError
 
     known = {point.name: point for point in entry_points(group="spikeport.backends")}

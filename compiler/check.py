@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked, Membrane
 from spikeport.compiler.errors import SpikeportError
-from spikeport.compiler.fabric import Lists
 from spikeport.compiler.fixed import weight_range
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
-from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import Cell, Program
+from spikeport.compiler.sparse import is_sparse
 
 Noun = TypeVar("Noun", Network, Clocked, Program, Image)
 Rule = Callable[[Any], Iterator[str]]
@@ -71,7 +69,7 @@ def matrices_fit_populations(noun: Clocked | Program) -> Iterator[str]:
     if isinstance(noun, Clocked):
         parts = [(p.name, p.pre, p.post, p.matrix) for p in noun.projections]
     else:
-        parts = [(s.name, s.pre, s.post, s.mantissa) for s in noun.synapses]
+        parts = [(s.name, s.pre, s.post, s.stored) for s in noun.synapses]
     for name, pre, post, matrix in parts:
         wanted = (noun.populations[post].size, noun.populations[pre].size)
         if matrix.shape != wanted:
@@ -88,7 +86,7 @@ def outputs_are_neurons(noun: Clocked | Program) -> Iterator[str]:
 def floats_are_finite(clocked: Clocked) -> Iterator[str]:
     """Weights, decays and gains are numbers."""
     for each in clocked.projections:
-        values = each.matrix.data if sp.issparse(each.matrix) else each.matrix
+        values = each.matrix.data if is_sparse(each.matrix) else each.matrix
         if not np.isfinite(np.asarray(values)).all():
             yield f"{each.name!r} holds a weight that is not finite"
     for name in clocked.neurons:
@@ -123,11 +121,12 @@ def integers_fit_their_fields(program: Program) -> Iterator[str]:
 def weights_fit_their_bits(program: Program) -> Iterator[str]:
     """Mantissas are in range and already truncated."""
     for each in program.synapses:
-        values = each.mantissa.data if sp.issparse(each.mantissa) else each.mantissa
+        values, step = each.values, each.step
         low, high = weight_range(each.sign_mode, each.weight_bits)
-        if values.size and (values.min() < low or values.max() > high):
+        if int(values.min(initial=0)) * step < low or int(values.max(initial=0)) * step > high:
             yield f"a weight of {each.name!r} is outside {low} to {high}"
-        if each.sign_mode == "mixed" and each.weight_bits == 8 and (np.asarray(values) % 2).any():
+        even = step > 1 or not np.bitwise_or.reduce(values, initial=0) & 1
+        if each.sign_mode == "mixed" and each.weight_bits == 8 and not even:
             yield f"a mixed-sign weight of {each.name!r} is odd"
         if each.delay_steps < 0:
             yield f"{each.name!r} has the delay {each.delay_steps}"
@@ -135,6 +134,8 @@ def weights_fit_their_bits(program: Program) -> Iterator[str]:
 
 def registers_fit_the_chip(image: Image) -> Iterator[str]:
     """Everything that is written into a register is in the range that the chip states."""
+    from spikeport.compiler.fabric import Lists
+
     limits, program = image.chip.limits, image.program
     named = {name for name, pop in program.populations.items() if pop.kind in image.chip.kinds}
     for name in program.neurons:
@@ -167,6 +168,8 @@ def registers_fit_the_chip(image: Image) -> Iterator[str]:
 
 def placement_is_legal(image: Image) -> Iterator[str]:
     """The verifier, which shares no code with the mapper, agrees."""
+    from spikeport.compiler.place.verify.verify import verify
+
     verify(image)
     yield from ()
 

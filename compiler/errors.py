@@ -110,6 +110,10 @@ class FitError(SpikeportError):
         return "\n".join([*lines, f"  fix: {self.fix}"] if self.fix else lines)
 
 
+class MemoryLimit(SpikeportError):
+    """Something needs more memory than may be taken."""
+
+
 class OutputError(SpikeportError):
     """Something is already where the result should go."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spikeport.compiler.chip import Chip
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.program import Program
+
+if TYPE_CHECKING:
+    from spikeport.compiler.chip import Chip
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,8 @@ class Image:
         program: what runs.
         chip: where.
         slices: population parts, by core.
-        routes: for every population and core that it reaches, the axons.
+        routes: for every population and core that it reaches, the axons; where they follow from
+            the slices they are found again whenever somebody asks.
         cores: use of each core that is used, by number.
         chips: how many chips there are.
         plan: what only this chip's fabric has, a value of its own file in `place/`.
@@ -100,7 +103,7 @@ class Image:
     program: Program
     chip: Chip
     slices: tuple[Slice, ...]
-    routes: tuple[Route, ...]
+    routes: Sequence[Route]
     cores: tuple[CoreUse, ...]
     chips: int = 1
     plan: Any = None

@@ -48,10 +48,12 @@ class Steps:
             spikes, or v where they are analog. Of a float cell it is called with (cell,
             variables, received); of an integer cell with (cell, arithmetic, variables, received,
             bias), and returns also how many cells overflowed.
+        variables: names of what `start` returns.
     """
 
     start: Callable[..., dict[str, Array]]
     step: Callable[..., Any]
+    variables: tuple[str, ...] = ("u", "v")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikeport.compiler.kinds import NEURONS, Array
+from spikeport.compiler.rows import checked_weight
 from spikeport.compiler.semantics import Semantics
+from spikeport.compiler.sparse import is_sparse
 
 Shape = tuple[int, ...]
 
@@ -24,7 +25,7 @@ def freeze(value: Any) -> Any:
     """Return `value` with the arrays in it set non-writeable."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
-    elif sp.issparse(value):
+    elif is_sparse(value):
         for part in (value.data, value.indices, value.indptr):
             part.flags.writeable = False
     elif isinstance(value, Mapping):
@@ -58,22 +59,34 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """y = weight x on the last dimension of x; weight of shape (post, pre)."""
+    """y = weight x on the last dimension of x; weight of shape (post, pre).
 
-    weight: Array
+    The weight is a dense array or one of SciPy's sparse matrices, which becomes a CSR array
+    without zeros; it stays sparse on the way to a chip. An array that fits is shared and frozen.
+
+    Raises:
+        GraphError: a sparse weight is not a matrix of finite numbers.
+    """
+
+    weight: Any
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", checked_weight(self.weight))
         freeze_fields(self)
 
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """y = weight x + bias on the last dimension of x; weight (post, pre), bias (post,)."""
+    """y = weight x + bias on the last dimension of x; weight (post, pre) as in `Linear`.
 
-    weight: Array
+    The bias is an array of (post,).
+    """
+
+    weight: Any
     bias: Array
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", checked_weight(self.weight))
         freeze_fields(self)
 
 

@@ -1,22 +1,28 @@
 """The noun `Program`: a network in integers, with bit widths and the scales back to floats.
 
 A Program runs by itself (function without placement). It cannot hold a float weight: every
-array in it is int32, checked at construction.
+array in it is int32, and weights are stored in fewer bits, checked at construction.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from spikeport.compiler.compact import KINDS, compact
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.fixed import DECAY_BITS, WEIGHT_SHIFT
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.network import Convolution, Shape, freeze_fields
+from spikeport.compiler.network import Convolution, Shape, freeze, freeze_fields
+from spikeport.compiler.rows import with_data
+from spikeport.compiler.sparse import is_sparse
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class CellPopulation:
     @property
     def size(self) -> int:
         """Number of compartments."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def sends_spikes(self) -> bool:
@@ -164,12 +170,15 @@ class CellPopulation:
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """Integer weights from one population to another.
+    """Integer weights from one population to another, in few bytes: see `Synapses.of`.
 
     Attributes:
         name: of the NIR nodes it came from.
         pre, post: population names.
-        mantissa: (post size, pre size) int32, dense array or CSR array, already truncated.
+        stored: (post size, pre size), a C-ordered array or a CSR array with sorted indices and
+            no zeros; of the smallest of int8, int16 and int32 that holds the weights. It
+            overflows in arithmetic of its own type: compute with `mantissa`.
+        step: mantissa = stored * step, a power of two.
         exponent: the sum over a step is shifted by it, -7 .. 7 (less behind graded messages).
         sign_mode: `mixed`, `excitatory` or `inhibitory` (Loihi's formats of 8 bits), or `signed`:
             integers of `weight_bits` with their sign.
@@ -181,7 +190,8 @@ class Synapses:
     name: str
     pre: str
     post: str
-    mantissa: Any
+    stored: Any
+    step: int
     exponent: int
     sign_mode: str
     weight_bits: int = 8
@@ -189,23 +199,67 @@ class Synapses:
     conv: Convolution | None = None
 
     def __post_init__(self) -> None:
-        if self.mantissa.dtype != np.int32:
+        if self.stored.dtype not in KINDS:
             raise LoweringError(f"the weights of {self.name!r} are not int32")
         freeze_fields(self)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        pre: str,
+        post: str,
+        mantissa: Any,
+        exponent: int,
+        sign_mode: str,
+        weight_bits: int = 8,
+        delay_steps: int = 1,
+        conv: Convolution | None = None,
+    ) -> Synapses:
+        """Return the projection with these weights, already truncated, in few bytes.
+
+        Args:
+            name, pre, post, exponent, sign_mode, weight_bits, delay_steps, conv: as the fields.
+            mantissa: (post, pre), int32 or narrower, a dense array or a sparse one.
+
+        Raises:
+            LoweringError: the weights are not integers of at most 32 bits.
+        """
+        stored, step = _compact(name, mantissa)
+        rest = (exponent, sign_mode, weight_bits, delay_steps, conv)
+        return cls(name, pre, post, stored, step, *rest)
+
+    def with_mantissa(self, mantissa: Any) -> Synapses:
+        """Return the same projection with other weights."""
+        stored, step = _compact(self.name, mantissa)
+        return replace(self, stored=stored, step=step)
+
+    @property
+    def values(self) -> Array:
+        """The stored weights, flat: all of a dense matrix, those that are not zero of a CSR one."""
+        return np.asarray(self.stored.data if is_sparse(self.stored) else self.stored.ravel())
+
+    @property
+    def mantissa(self) -> Any:
+        """The weights, (post, pre) int32, made on demand; a CSR array shares its indices."""
+        if is_sparse(self.stored):
+            data = self.stored.data.astype(np.int32) * np.int32(self.step)
+            return freeze(with_data(self.stored, data))
+        return freeze(self.stored.astype(np.int32) * np.int32(self.step))
 
     @property
     def count(self) -> int:
         """How many weights are not zero: those that take memory."""
-        stored = self.mantissa.data if sp.issparse(self.mantissa) else self.mantissa
-        return int(np.count_nonzero(stored))
+        if is_sparse(self.stored):
+            return int(self.stored.nnz)
+        return int(np.count_nonzero(self.stored))
 
     @property
     def rows(self) -> sp.csr_matrix:
-        """The weights that are not zero, as a CSR matrix of its own, (post, pre)."""
-        rows = sp.csr_matrix(self.mantissa, copy=True)
-        rows.eliminate_zeros()
-        rows.sort_indices()
-        return rows
+        """The weights that are not zero, as an int32 CSR matrix (post, pre), sorted."""
+        import scipy.sparse as sp
+
+        return sp.csr_matrix(self.mantissa)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,3 +383,9 @@ def _only_integers(cell: Cell) -> None:
     for name, value in vars(cell).items():
         if isinstance(value, np.ndarray) and value.dtype != np.int32:
             raise LoweringError(f"{name} of a Program is {value.dtype}, not int32")
+
+
+def _compact(name: str, mantissa: Any) -> tuple[Any, int]:
+    if mantissa.dtype not in KINDS:
+        raise LoweringError(f"the weights of {name!r} are not int32")
+    return compact(mantissa)

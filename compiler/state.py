@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.network import freeze_fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +24,6 @@ class State:
     history: Mapping[str, Array]
 
     def __post_init__(self) -> None:
-        freeze_fields(self)
-        for variables in self.variables.values():
+        for variables in (*self.variables.values(), self.history):
             for array in variables.values():
                 array.flags.writeable = False

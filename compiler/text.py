@@ -17,7 +17,8 @@ from spikeport.compiler.program import Program
 
 def text(noun: Network | Clocked | Program | Image) -> str:
     """Return a noun as text; equal nouns give equal text, floats show six digits."""
-    lines = {Network: _network, Clocked: _clocked, Program: _program, Image: _image}[type(noun)]
+    forms = {Network: _network, Clocked: _clocked, Program: _program, Image: _image}
+    lines = next(form for kind, form in forms.items() if isinstance(noun, kind))
     return "\n".join(lines(noun)) + "\n"  # type: ignore[operator]
 
 

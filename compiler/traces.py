@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,49 +11,108 @@ import numpy as np
 
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.network import Shape, freeze_fields
+from spikeport.compiler.network import Shape
 from spikeport.compiler.state import State
 
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Spikes as events, ordered by sample, step, neuron.
+    """Spikes as events: for each step of each sample the neurons that spiked, ascending.
 
     Attributes:
-        sample, step, neuron: int32 arrays of one length.
-        count: spikes in that cell, int32 (1 for binary populations).
+        neuron: their numbers, int32, (events,).
+        offsets: where the events of a step begin: those of sample s and step t are the places
+            offsets[s * steps + t] to offsets[s * steps + t + 1], int64, (samples * steps + 1,).
+        count: spikes of each event, or the value that was sent, int32; None: one each.
         samples, steps: extents; `shape` is the population's.
     """
 
-    sample: Array
-    step: Array
     neuron: Array
-    count: Array
+    offsets: Array
+    count: Array | None
     samples: int
     steps: int
     shape: Shape
 
     def __post_init__(self) -> None:
-        freeze_fields(self)
+        for array in (self.neuron, self.offsets, self.count):
+            if array is not None:
+                array.flags.writeable = False
 
     @classmethod
     def from_dense(cls, raster: Array, shape: Shape) -> Events:
         """Return the events of a raster of shape (samples, steps, n)."""
-        sample, step, neuron = (index.astype(np.int32) for index in np.nonzero(raster))
-        count = raster[sample, step, neuron].astype(np.int32)
-        return cls(sample, step, neuron, count, raster.shape[0], raster.shape[1], shape)
+        samples, steps, size = raster.shape
+        places = np.flatnonzero(raster != 0)
+        offsets = np.searchsorted(places, np.arange(samples * steps + 1) * size)
+        count = None
+        if (raster.dtype != bool and raster.max(initial=0) > 1) or raster.min(initial=0) < 0:
+            count = raster.reshape(-1)[places].astype(np.int32)
+        neuron = (places % max(size, 1)).astype(np.int32)
+        return cls(neuron, offsets.astype(np.int64), count, samples, steps, shape)
 
-    def dense(self) -> Array:
-        """Return counts, int32, shape (samples, steps, n)."""
-        size = int(np.prod(self.shape, dtype=np.int64))
-        raster = np.zeros((self.samples, self.steps, size), np.int32)
-        raster[self.sample, self.step, self.neuron] = self.count
-        return raster
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+    @property
+    def row(self) -> Array:
+        """Sample times steps plus step of each event, int64, (events,)."""
+        return np.repeat(np.arange(self.samples * self.steps), np.diff(self.offsets))
+
+    @property
+    def sample(self) -> Array:
+        """Sample of each event, (events,)."""
+        return self.row // max(self.steps, 1)
+
+    @property
+    def step(self) -> Array:
+        """Step of each event, (events,)."""
+        return self.row % max(self.steps, 1)
+
+    def of_sample(self, sample: int) -> Events:
+        """Return the events of one sample."""
+        first = self.offsets[sample * self.steps : (sample + 1) * self.steps + 1]
+        some = slice(first[0], first[-1])
+        count = None if self.count is None else self.count[some]
+        return Events(self.neuron[some], first - first[0], count, 1, self.steps, self.shape)
+
+    def dense(self, dtype: Any = np.int32) -> Array:
+        """Return counts, shape (samples, steps, n)."""
+        raster = np.zeros((self.samples * self.steps, self.size), dtype)
+        raster[self.row, self.neuron] = 1 if self.count is None else self.count
+        return raster.reshape(self.samples, self.steps, self.size)
 
     @property
     def total(self) -> int:
         """Number of spikes."""
+        if self.count is None:
+            return int(self.neuron.size)
         return int(self.count.sum(dtype=np.int64))
+
+    def in_steps(self, slow: int, first: int, steps: int) -> Events:
+        """Return an input as a target takes it, one of its steps every `slow` of the target's.
+
+        Args:
+            slow: steps of the target per step of these events.
+            first: number of the target's first step.
+            steps: how many steps the target takes.
+        """
+        if slow == 1 and steps == self.steps:
+            return self
+        begun = np.clip(-(-(np.arange(steps + 1) - (-first % slow)) // slow), 0, self.steps)
+        rows = np.arange(self.samples)[:, None] * self.steps + begun
+        at = self.offsets[rows]
+        if (at[1:, 0] == at[:-1, -1]).all():  # none is left out between two samples
+            some = slice(int(at[0, 0]), int(at[-1, -1])) if at.size else slice(0)
+            neuron, count = self.neuron[some], None if self.count is None else self.count[some]
+        else:
+            used = np.concatenate([np.arange(row[0], row[-1]) for row in at])
+            neuron, count = self.neuron[used], None if self.count is None else self.count[used]
+        sizes = np.diff(at, axis=1).ravel()
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Events(neuron, offsets, count, self.samples, steps, self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +130,9 @@ class Traces:
         lags: population -> steps by which it is late against the reference.
         counters: population -> counter -> (samples, n) int64: `spikes`, and on chips
             `active` (steps in which the soma had something to do).
+        cores: where it was asked for: `numbers` of the cores (cores,), and for each step what
+            its events cause there, int32 (samples, steps, cores): `packets_in`, `synaptic_ops`,
+            `spikes_out`, `packets_out`, `soma_updates`.
         state: starts the next run.
         output: name of the population that is decoded.
         slow: steps of the target per model step; a window takes every so many'th.
@@ -94,6 +157,7 @@ class Traces:
     extra: Mapping[str, Any] = field(default_factory=dict)
     slow: int = 1
     units: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    cores: Mapping[str, Array] = field(default_factory=dict)
 
     def window(self, name: str) -> Array:
         """Return the spikes of `name` on the model's time axis, (samples, model_steps, n).

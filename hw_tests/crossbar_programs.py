@@ -123,7 +123,7 @@ def program(
         for name, size in sizes.items()
     }
     synapses = tuple(
-        Synapses(f"{pre}-{post}-{k}", pre, post, matrix.astype(np.int32), 0, "signed", 8)
+        Synapses.of(f"{pre}-{post}-{k}", pre, post, matrix.astype(np.int32), 0, "signed", 8)
         for k, (pre, post, matrix) in enumerate(edges)
     )
     last = list(sizes)[-1]

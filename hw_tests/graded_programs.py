@@ -92,7 +92,7 @@ def random_run(
         exponent = int(rng.choice([-12, -8] if analog else [-2, 0]))
         delay = int(rng.choice([1, 3])) * whole.get("slow", 1)
         synapses.append(
-            Synapses(f"{pre}-{post}", pre, post, weight.astype(np.int32), exponent, "mixed",
+            Synapses.of(f"{pre}-{post}", pre, post, weight.astype(np.int32), exponent, "mixed",
                      delay_steps=delay)
         )  # fmt: skip
     program = Program(
@@ -114,7 +114,7 @@ def ties(rules: dict[str, Any]) -> Run:
         "in": CellPopulation("input", (1,), None, np.ones(1)),
         "a": CellPopulation("IF", (3,), cell, np.ones(3)),
     }
-    silent = Synapses("in-a", "in", "a", np.zeros((3, 1), np.int32), 0, "mixed")
+    silent = Synapses.of("in-a", "in", "a", np.zeros((3, 1), np.int32), 0, "mixed")
     program = Program(
         1e-3, populations, (silent,), {"out": "a"}, {}, GRADED, message_bits=MESSAGE_BITS
     )

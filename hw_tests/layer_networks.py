@@ -69,13 +69,13 @@ def program(net: Net) -> Program:
         cell = neutral_cell(size, v_threshold=threshold, reset="subtract")
         populations[name] = CellPopulation("IF", after, cell, np.ones(size))
         whole = sparse.csr_matrix(matrix).astype(np.int32)
-        synapses.append(Synapses(f"w{number}", source, name, whole, 0, "signed", net.bits, 0))
+        synapses.append(Synapses.of(f"w{number}", source, name, whole, 0, "signed", net.bits, 0))
         if spec.bias:
             one = neutral_cell(1, bias_mantissa=np.ones(1, np.int32))
             populations.setdefault("one", CellPopulation("constant", (1,), one, np.ones(1)))
             column = np.repeat(np.arange(1, 1 + after[0]), size // after[0])[:, None] % 100
             bias = column.astype(np.int32)
-            synapses.append(Synapses(f"b{number}", "one", name, bias, 0, "signed", 8, 0))
+            synapses.append(Synapses.of(f"b{number}", "one", name, bias, 0, "signed", 8, 0))
         maps[name], before = after, name
     lags = dict.fromkeys(populations, 0)
     return Program(

@@ -164,7 +164,7 @@ def none_does_both(program: Program, violation: Violation, *_: str) -> Program:
 
 def _with_matrices(program: Program, cut: dict[str, Array]) -> Program:
     return replace(program, synapses=tuple(
-        replace(each, mantissa=np.asarray(cut[each.name], np.int32)) if each.name in cut else each
+        each.with_mantissa(np.asarray(cut[each.name], np.int32)) if each.name in cut else each
         for each in program.synapses
     ))  # fmt: skip
 
@@ -293,7 +293,7 @@ def with_sizes(program: Program, sizes: dict[str, int]) -> Program:
     for each in program.synapses:
         rows, columns = populations[each.post].size, populations[each.pre].size
         matrix = each.mantissa if isinstance(each.mantissa, np.ndarray) else each.rows.toarray()
-        cut.append(replace(each, mantissa=matrix[:rows, :columns].astype(np.int32)))
+        cut.append(each.with_mantissa(matrix[:rows, :columns].astype(np.int32)))
     return replace(program, populations=populations, synapses=tuple(cut))
 
 

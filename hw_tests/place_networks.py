@@ -225,11 +225,11 @@ def _stored(rng: np.random.Generator, made: Synapses) -> Synapses:
         cells = sparse.coo_array(dense)
         where = (np.append(cells.row, at[0]), np.append(cells.col, at[1]))
         rows = sparse.csr_array((np.append(cells.data, 0), where), dense.shape)
-    return replace(made, mantissa=rows.astype(np.int32))
+    return made.with_mantissa(rows.astype(np.int32))
 
 
 def _with(each: Synapses, dense: Array) -> Synapses:
-    return replace(each, mantissa=np.asarray(dense, np.int32))
+    return each.with_mantissa(np.asarray(dense, np.int32))
 
 
 def _convolution(

@@ -151,7 +151,7 @@ def as_program(wiring: Wiring) -> Program:
         for name, shape in wiring.shapes.items()
     }
     synapses = tuple(
-        Synapses(f"{pre}-{post}", pre, post, (each != 0).astype(np.int32), 0, "excitatory")
+        Synapses.of(f"{pre}-{post}", pre, post, (each != 0).astype(np.int32), 0, "excitatory")
         for pre, post, each in wiring.matrices
     )
     return Program(1.0, populations, synapses, {}, dict.fromkeys(populations, 0))

@@ -95,7 +95,7 @@ def edge(
 ) -> Synapses:
     """Return a projection named after its ends (and its delay, where that is more than a step)."""
     name = f"{pre}-{post}" + (f"-{delay}" if delay > 1 else "")
-    return Synapses(name, pre, post, np.asarray(weights, np.int32), 0, sign, bits, delay)
+    return Synapses.of(name, pre, post, np.asarray(weights, np.int32), 0, sign, bits, delay)
 
 
 def on_four_cores() -> Image:

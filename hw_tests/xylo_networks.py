@@ -104,7 +104,7 @@ def _cell(network: dict[str, Array], part: slice, end: str, most: int) -> XyloCe
 
 def _synapses(pre: str, post: str, block: Array, shift: Array, delay: int) -> Synapses:
     mantissa = block.T.astype(np.int32)
-    return Synapses(f"{pre}->{post}", pre, post, mantissa, int(shift), "signed", 8, delay)
+    return Synapses.of(f"{pre}->{post}", pre, post, mantissa, int(shift), "signed", 8, delay)
 
 
 def of_image(image: Image, x: Array, steps: int) -> dict[str, Array]:

@@ -16,6 +16,8 @@ _HOME = {
     "data_from": "spikeport.loader",
     "write": "spikeport.verbs",
     "compile": "spikeport.verbs",
+    "save_image": "spikeport.saved",
+    "load_image": "spikeport.saved",
     "run": "spikeport.verbs",
     "compare": "spikeport.verbs",
     "check": "spikeport.verbs",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from spikeport.loader import data_from as data_from
     from spikeport.modules.read import from_module as from_module
     from spikeport.pages.report import report as report
+    from spikeport.saved import load_image as load_image
+    from spikeport.saved import save_image as save_image
     from spikeport.verbs import check as check
     from spikeport.verbs import chip as chip
     from spikeport.verbs import compare as compare

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +44,8 @@ def check_file(path: Path) -> Path:
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an .npz: a temporary file beside it, synced, then renamed."""
+    import tempfile  # it takes longer to import than a small run, which may write nothing
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -43,7 +43,9 @@ def on_processor(clocked: Clocked, chip: Chip, chips: int = 1) -> Image:
         for name, pop in clocked.populations.items()
     }
     synapses = tuple(
-        Synapses(each.name, each.pre, each.post, _where(each.matrix), 0, "signed", 32, each.delay)
+        Synapses.of(
+            each.name, each.pre, each.post, _where(each.matrix), 0, "signed", 32, each.delay
+        )
         for each in clocked.projections
     )
     program = Program(

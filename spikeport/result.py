@@ -271,6 +271,5 @@ def _rasters(deployment: Deployment, most: int = 4000) -> list[dict[str, Any]]:
 
 
 def _first_sample(traces: Traces, name: str, most: int) -> dict[str, list[int]]:
-    events = traces.spikes[name]
-    chosen = (events.sample == 0).nonzero()[0][:most]
-    return {"step": events.step[chosen].tolist(), "neuron": events.neuron[chosen].tolist()}
+    events = traces.spikes[name].of_sample(0)
+    return {"step": events.step[:most].tolist(), "neuron": events.neuron[:most].tolist()}

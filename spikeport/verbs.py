@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import spikeport.models.neurons  # noqa: F401 - registers the neuron kinds
 from spikeport import backends
-from spikeport.calibration import calibrate
 from spikeport.compiler import semantics as contract
-from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import ChipError, DataError, LoweringError
 from spikeport.compiler.image import Image
-from spikeport.compiler.load.nir import read_network
-from spikeport.compiler.load.write_nir import write_network
-from spikeport.compiler.measure.energy import Cost
-from spikeport.compiler.measure.energy import cost as energy_cost
-from spikeport.compiler.measure.parity import Parity, compare_bits
-from spikeport.compiler.measure.parity import compare as compare_spikes
 from spikeport.compiler.network import Network
-from spikeport.compiler.parameters import say
-from spikeport.compiler.pipeline import compile_network, to_clocked
+from spikeport.compiler.probe import parse_probe
 from spikeport.compiler.program import Program
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data, read_inputs
-from spikeport.files import check_file
-from spikeport.fit import check_fit
+
+if TYPE_CHECKING:
+    from spikeport.compiler.chip import Chip
+    from spikeport.compiler.measure.energy import Cost
+    from spikeport.compiler.measure.parity import Parity
 
 #: Backends that run floats, a Network or Clocked; all others run a Program or Image.
 FLOAT_BACKENDS = {"reference": "the reference", "brian2": "Brian2"}
@@ -58,23 +52,37 @@ def load(
         GraphError: the graph is not a network.
         SemanticsError: unknown dialect, field or value.
     """
+    from spikeport.compiler.load.nir import read_network
+
     return said(read_network(Path(path)), dialect, dt, settings)
 
 
-def write(net: Network, path: str | Path) -> None:
+def write(net: Network, path: str | Path, max_memory: str | int | None = None) -> None:
     """Write a Network as a NIR file, its semantics beside it in the metadata.
 
     `load` reads it back as it was, without a dialect; other tools read a plain NIR graph.
 
+    Args:
+        net: what is written.
+        path: of the new file.
+        max_memory: most that sparse weights may take as the dense ones that NIR has, in bytes or
+            as `2GiB`; four fifths of what is free without it.
+
     Raises:
         OutputError: something is there already, or the folder is not.
         GraphError: the network holds nodes that NIR does not have.
+        MemoryLimit: its sparse weights are too large as dense ones.
     """
-    write_network(net, check_file(Path(path)))
+    from spikeport.compiler.load.write_nir import write_network
+    from spikeport.files import check_file
+
+    write_network(net, check_file(Path(path)), max_memory)
 
 
 def said(net: Network, dialect: str | None, dt: float | None, settings: Iterable[str]) -> Network:
     """Return the network with what was said of its steps; see `load`."""
+    from spikeport.compiler.parameters import say
+
     if dialect is not None:
         net = net.with_semantics(contract.preset(dialect))
     if dt is not None:
@@ -119,6 +127,10 @@ def compile(
         LoweringError, FitError: what the chip cannot do or hold, and what would work.
         ChipError: the chip is described by limits alone, or cannot be linked to so many others.
     """
+    from spikeport.calibration import calibrate
+    from spikeport.compiler.chip import Chip
+    from spikeport.compiler.pipeline import compile_network, to_clocked
+
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     _check_runs(target)
     if calibration is None:
@@ -153,6 +165,7 @@ def run(
     probe: Sequence[str] = (),
     kind: str | None = None,
     progress: Progress = lambda done, total: None,
+    **options: Any,
 ) -> Traces:
     """Run a noun and return its Traces; `traces.state` starts the next call.
 
@@ -163,18 +176,24 @@ def run(
         steps: steps to take; by default until the output has answered.
         state: where to go on.
         backend: `reference`, `brian2`, `emulator` or `lava`, where the default is not meant.
-        probe: `NAME.v` and `NAME.u` to record. Lava records all.
+        probe: `NAME.v` and `NAME.u` to record, `NAME.v[0,5,8:12]` of some neurons. Lava records
+            all.
         kind: what the values of x are; by default spikes, or current where a Program expects
             real values.
         progress: called with (steps done, steps in all).
+        options: of the emulator alone: `engine`, `threads`, `count_cores`, `max_memory`, as its
+            `run` explains them.
 
     Raises:
         DataError, SemanticsError, BackendError, MissingError: see their messages.
+        MemoryLimit: the emulator would take more memory than is allowed.
     """
     chosen = backends.find(
         backend or ("emulator" if isinstance(noun, Program | Image) else "reference")
     )
     if isinstance(noun, Network):
+        from spikeport.compiler.pipeline import to_clocked
+
         inputs = (x if isinstance(x, Data) else read_data(x, noun, kind or "spikes")).inputs
         noun = to_clocked(noun)
     else:
@@ -191,9 +210,29 @@ def run(
             "it has not been quantized for a chip",
             'compile it first: sp.compile(net, chip="loihi1", calibration=x)',
         )
-    _check_probes(noun, probe)
-    traces: Traces = chosen.run(noun, inputs, steps, state, probe=probe, progress=progress)
-    return traces
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and chosen.NAME != "emulator":
+        raise DataError(
+            f"{next(iter(given))} has no effect on {chosen.NAME}",
+            "it is the emulator's own",
+            "leave it out, or choose --backend emulator",
+        )
+    inner = noun.program if isinstance(noun, Image) else noun
+    sizes = {name: inner.populations[name].size for name in inner.neurons}
+    probes = [parse_probe(key, sizes) for key in probe]
+    if chosen.NAME == "emulator":
+        traces: Traces = chosen.run(
+            noun, inputs, steps, state, probe=probe, progress=progress, **given
+        )
+        return traces
+    whole = tuple(dict.fromkeys(f"{each.population}.{each.variable}" for each in probes))
+    traces = chosen.run(noun, inputs, steps, state, probe=whole, progress=progress)
+    some = {
+        each.key: traces.probes[f"{each.population}.{each.variable}"][:, :, each.neurons]
+        for each in probes
+        if each.neurons is not None
+    }
+    return replace(traces, probes={**traces.probes, **some}) if some else traces
 
 
 def _data_for(noun: Clocked | Program | Image, x: object, kind: str | None) -> Data:
@@ -204,20 +243,11 @@ def _data_for(noun: Clocked | Program | Image, x: object, kind: str | None) -> D
     return read_inputs(x, shapes, kind or ("current" if hosted else "spikes"))
 
 
-def _check_probes(noun: Clocked | Program | Image, probe: Sequence[str]) -> None:
-    inner = noun.program if isinstance(noun, Image) else noun
-    for key in probe:
-        name, _, variable = key.rpartition(".")
-        if name not in inner.neurons or variable not in ("u", "v"):
-            raise DataError(
-                f"there is nothing to probe at {key!r}",
-                f"populations are {', '.join(inner.neurons[:8])}; variables are u and v",
-                f"--probe {inner.neurons[-1]}.v",
-            )
-
-
 def compare(expected: Traces, got: Traces, bits: bool = False) -> Parity:
     """Compare two runs: spikes at the lags that both state, or every bit of two integer runs."""
+    from spikeport.compiler.measure.parity import compare as compare_spikes
+    from spikeport.compiler.measure.parity import compare_bits
+
     return compare_bits(expected, got) if bits else compare_spikes(expected, got)
 
 
@@ -228,6 +258,8 @@ def cost(
 
     `pieces` samples follow each other without a reset in each sample of a streamed run.
     """
+    from spikeport.compiler.measure.energy import cost as energy_cost
+
     return energy_cost(image, traces, column, pieces)
 
 
@@ -246,5 +278,8 @@ def check(net: Network, chip: str | Path | Chip = "loihi1", chips: int = 1) -> d
     Raises:
         ChipError: the chip cannot be linked to so many others.
     """
+    from spikeport.compiler.chip import Chip
+    from spikeport.fit import check_fit
+
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     return check_fit(net, target, chips)

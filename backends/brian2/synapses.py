@@ -82,7 +82,7 @@ def _synapses(
     stage: Stage, source: Any, target: Any, projection: Projection, label: str, **said: Any
 ) -> Any:
     """Return synapses from every sample's source neurons to the same sample's targets."""
-    rows = sp.csr_matrix(projection.matrix)
+    rows = sp.csr_matrix(projection.matrix, copy=True)  # to be sorted
     rows.sum_duplicates()
     weights = rows.tocoo()
     posts, pres = rows.shape

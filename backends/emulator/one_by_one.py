@@ -8,7 +8,6 @@ neuron number.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -90,7 +89,7 @@ def _largest(synapses: Synapses) -> int:
 
 
 def _sized(synapses: Synapses) -> Synapses:
-    return replace(synapses, mantissa=abs(synapses.mantissa).astype(np.int32))
+    return synapses.with_mantissa(abs(synapses.mantissa).astype(np.int32))
 
 
 def _columns(synapses: Synapses) -> Callable[[int], Array]:

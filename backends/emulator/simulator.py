@@ -1,168 +1,182 @@
-"""Step a `Program` in integers, all samples at once; equal to Lava 0.10 bit for bit.
+"""Step a `Program` in integers, equal to Lava 0.10 bit for bit: in C, or in NumPy without it.
 
-Synaptic sums are taken in whichever form is exact and fastest: a float32 or float64 matrix
-product while every partial sum is a whole number that the type holds, a sparse product else.
+Both engines give the same bits, for any batch, number of threads and order of samples.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import scipy.sparse as sp
-
 import spikeport.models.neurons  # noqa: F401 - registers the steps
-from spikeport.backends.emulator.one_by_one import OneByOne
-from spikeport.compiler import fixed
+from spikeport.backends.emulator.engines import chosen
+from spikeport.backends.emulator.job import Job, Outcome
 from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
 from spikeport.compiler.image import Image
-from spikeport.compiler.kinds import STEPS, Array
-from spikeport.compiler.program import GRADED, Arithmetic, Program, Synapses
+from spikeport.compiler.kinds import Array
+from spikeport.compiler.probe import parse_probe
+from spikeport.compiler.program import Program
 from spikeport.compiler.state import State
-from spikeport.compiler.traces import Events, Traces, spread
-
-FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
+from spikeport.compiler.traces import Events, Traces
 
 
 def run(
     noun: Program | Image,
-    inputs: Mapping[str, Array],
+    inputs: Mapping[str, Array | Events],
     steps: int | None = None,
     state: State | None = None,
     probe: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    engine: str | None = None,
+    threads: int | None = None,
+    count_cores: bool = False,
+    max_memory: str | int | None = None,
 ) -> Traces:
     """Run the integers and return what happened.
 
     Args:
         noun: a Program, or an Image (placement changes no value).
-        inputs: input name -> (samples, steps, n): 0 or 1 for spikes; real values for inputs
-            that the host turns into bias registers (the whole input from step 0, also when a
-            State continues).
+        inputs: input name -> (samples, steps, n): 0 or 1 for spikes, or Events; real values for
+            inputs that the host turns into bias registers (the whole input from step 0, also
+            when a State continues).
         steps: chip steps to take; by default the input's and the last population's lag.
         state: where to go on.
-        probe: `NAME.v` (after reset) or `NAME.u` to record.
+        probe: `NAME.v` (after reset) or `NAME.u` to record, `NAME.v[0,5,8:12]` of some neurons.
         progress: called with (steps done, steps in all).
+        engine: `c` or `numpy`; by default C where it was built and knows the neurons.
+        threads: how many samples run at once; by default as many as there are processors.
+        count_cores: of an Image: count events of every step by core (`Traces.cores`).
+        max_memory: what the run may take (`memory.parts`), a size as `2GiB`; by default most of
+            what is free.
 
     Raises:
-        DataError: an input is missing or has the wrong size.
+        DataError: an input is missing or has the wrong size, or there is nothing to probe.
+        MissingError: the C engine was asked for and is not there.
+        MemoryLimit: the run would take more than is allowed.
     """
     began = time.perf_counter()
     program = noun.program if isinstance(noun, Image) else noun
     _check_inputs(program, inputs)
-    first_input = next(iter(inputs.values()))
-    samples, given = first_input.shape[:2]
+    samples, given = _extent(next(iter(inputs.values())))
     steps = given * program.slow + program.last_lag if steps is None else steps
-    depth = program.max_delay
-    variables, history, first = _start(program, samples, depth, state)
-    rasters = {
-        name: np.zeros((samples, steps, pop.size), _width(program, name))
-        for name, pop in program.populations.items()
+    first = 0 if state is None else state.step
+    arriving = {
+        name: _events(inputs[name]).in_steps(program.slow, first, steps)
+        for name in program.inputs
+        if name not in program.host
     }
-    for name in program.inputs:
-        if name not in program.host:
-            spread(inputs[name], rasters[name], program.slow, first)
-    width = np.int64 if program.arithmetic.overflow == "unlimited" else np.int32
-    probes = {key: np.zeros((samples, steps, _size(program, key)), width) for key in probe}
-    registers = {name: _register(program, name) for name in program.neurons}
-    host = host_biases(program, inputs, steps, first) if program.host else {}
-    by_event = program.arithmetic.weight_exp_at == "event"
-    incoming = {name: _incoming(program, name, by_event) for name in program.neurons}
-    active = {
-        name: np.zeros((samples, program.populations[name].size), np.int64)
-        for name in program.neurons
-    }
+    job = Job(
+        program=program,
+        image=noun if count_cores and isinstance(noun, Image) else None,
+        samples=samples,
+        steps=steps,
+        first=first,
+        state=state,
+        inputs=arriving,
+        host=host_biases(program, _values(program, inputs), steps, first) if program.host else {},
+        probes=tuple(parse_probe(key, _sizes(program)) for key in probe),
+        threads=_threads() if threads is None else threads,
+        progress=progress,
+        max_memory=max_memory,
+    )
+    name, run_it = chosen(engine, job)
+    return _traces(job, run_it(job), given, name, began)
 
-    overflows = dict.fromkeys(program.neurons, 0)
 
-    for t in range(steps):
-        for name in program.neurons:
-            cell = program.populations[name].cell
-            since = first + t - (0 if cell is None else cell.start_step)
-            if cell is None or since < 0 or since % program.slow:
-                continue
-            local = variables[name]
-            arriving, add = incoming[name]
-            sent = [_sent(rasters, history, each, t) for each in arriving]
-            total, clipped = add(local["u"], sent)
-            received = _as_received(total, program.arithmetic)
-            bias = registers[name] if name not in host else registers[name] + host[name][:, t]
-            busy = (local["v"] != 0) | (local["u"] != 0) | (received != 0) | (bias != 0)
-            active[name] += busy
-            rasters[name][:, t], left = STEPS[type(cell)].step(
-                cell, program.arithmetic, local, received, bias
-            )
-            overflows[name] += left + clipped
-        for key in probe:
-            name, _, variable = key.rpartition(".")
-            probes[key][:, t] = variables[name][variable]
-        progress(t + 1, steps)
-
+def _traces(job: Job, found: Outcome, given: int, engine: str, began: float) -> Traces:
+    program = job.program
     return Traces(
         source="emulator",
         dt=program.dt,
-        samples=samples,
-        steps=steps,
-        model_steps=min(given, max(steps - program.last_lag, 0) // program.slow),
+        samples=job.samples,
+        steps=job.steps,
+        model_steps=min(given, max(job.steps - program.last_lag, 0) // program.slow),
         spikes={
-            name: Events.from_dense(raster, program.populations[name].shape)
-            for name, raster in rasters.items()
+            name: events
+            for name, events in found.events.items()
             if program.populations[name].sends_spikes
         },
-        probes=probes,
+        probes=found.probes,
         lags=dict(program.lags),
         counters={
-            name: {
-                "spikes": np.count_nonzero(rasters[name], axis=1).astype(np.int64),
-                **({"active": active[name]} if name in active else {}),
-            }
-            for name in program.populations
+            name: {"spikes": spikes}
+            | ({"active": found.active[name]} if name in found.active else {})
+            for name, spikes in found.spikes.items()
         },
-        state=State(
-            first + steps,
-            variables,
-            {name: _last(history[name], raster, depth) for name, raster in rasters.items()},
-        ),
+        state=State(job.first + job.steps, found.variables, found.history),
         output=program.output,
         notes=tuple(
             _overflow_note(name, cells, program.arithmetic.state_bits)
-            for name, cells in overflows.items()
+            for name, cells in found.overflows.items()
             if cells
         ),
-        extra={"overflows": overflows},
+        extra={"overflows": found.overflows, "engine": engine},
         seconds=time.perf_counter() - began,
         slow=program.slow,
         units=program.units,
+        cores=found.cores,
     )
 
 
-def _check_inputs(program: Program, inputs: Mapping[str, Array]) -> None:
+def _extent(given: Array | Events) -> tuple[int, int]:
+    if isinstance(given, Events):
+        return given.samples, given.steps
+    return given.shape[0], given.shape[1]
+
+
+def _events(given: Array | Events) -> Events:
+    if isinstance(given, Events):
+        return given
+    return Events.from_dense(given, given.shape[2:])
+
+
+def _values(program: Program, inputs: Mapping[str, Array | Events]) -> dict[str, Array]:
+    """Return the real values of the inputs that the host turns into biases."""
+    given = {name: inputs[name] for name in program.host}
+    return {name: x.dense() if isinstance(x, Events) else x for name, x in given.items()}
+
+
+def _sizes(program: Program) -> dict[str, int]:
+    return {name: program.populations[name].size for name in program.neurons}
+
+
+def _threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_inputs(program: Program, inputs: Mapping[str, Array | Events]) -> None:
     for name in program.inputs:
         if name not in inputs:
             raise DataError(f"no data for the input {name!r}", fix=f"give it as x.{name}")
-        size = program.populations[name].size
-        if inputs[name].ndim != 3 or inputs[name].shape[2] != size:
+        size, given = program.populations[name].size, inputs[name]
+        shape = (*_extent(given), given.size) if isinstance(given, Events) else given.shape
+        if len(shape) != 3 or shape[2] != size:
             raise DataError(
-                f"the data of {name!r} has the shape {inputs[name].shape}",
+                f"the data of {name!r} has the shape {shape}",
                 f"it should be (samples, steps, {size})",
             )
         most = program.largest_message(name)
-        if name not in program.host and inputs[name].max(initial=0) > most:
+        largest = _largest(given)
+        if name not in program.host and largest > most:
             raise DataError(
-                f"the input {name!r} holds {inputs[name].max():g} spikes in one step",
+                f"the input {name!r} holds {largest:g} spikes in one step",
                 f"an axon of this chip carries {counted(most, 'spike')} per step at most",
                 "send them over several steps, or give real values as a current",
             )
-    if len({inputs[name].shape[0] for name in program.inputs}) > 1:
+    if len({_extent(inputs[name])[0] for name in program.inputs}) > 1:
         raise DataError("the inputs hold different numbers of samples")
 
 
-def _width(program: Program, name: str) -> type:
-    """Return the type of a raster: a byte holds a spike, a message needs more."""
-    return np.uint8 if program.largest_message(name) <= 1 else np.int32
+def _largest(given: Array | Events) -> Any:
+    if isinstance(given, Events):
+        return 1 if given.count is None else given.count.max(initial=0)
+    return given.max(initial=0)
 
 
 def _overflow_note(name: str, cells: int, bits: int) -> str:
@@ -170,116 +184,3 @@ def _overflow_note(name: str, cells: int, bits: int) -> str:
         f"u or v of {name!r} left {bits} bits {cells} times and was wrapped or clipped: "
         "calibrate with data like this"
     )
-
-
-def _size(program: Program, key: str) -> int:
-    return program.populations[key.rpartition(".")[0]].size
-
-
-def _register(program: Program, name: str) -> Array:
-    """Return the bias registers of a population as they add to v, int64, (n,)."""
-    cell = program.populations[name].cell
-    if cell is None:
-        return np.zeros(0, np.int64)
-    return cell.bias_mantissa.astype(np.int64) << cell.bias_exponent.astype(np.int64)
-
-
-def _start(
-    program: Program, samples: int, depth: int, state: State | None
-) -> tuple[dict[str, dict[str, Array]], dict[str, Array], int]:
-    """Return fresh (variables, history, first step), from a State where there is one."""
-    if state is not None:
-        copies = {
-            name: {key: array.copy() for key, array in kept.items()}
-            for name, kept in state.variables.items()
-        }
-        return copies, dict(state.history), state.step
-    variables = {}
-    for name in program.neurons:
-        cell = program.populations[name].cell
-        if cell is not None:
-            variables[name] = STEPS[type(cell)].start(cell, samples)
-    history: dict[str, Array] = {
-        name: np.zeros((depth, samples, pop.size), _width(program, name))
-        for name, pop in program.populations.items()
-    }
-    return variables, history, 0
-
-
-def _incoming(
-    program: Program, name: str, by_event: bool
-) -> tuple[list[Synapses], Callable[[Array, Sequence[Array]], tuple[Array, int]]]:
-    """Return what ends in a population, and how it adds up.
-
-    The latter is a function from u before the step and what is sent to (what is added, how many
-    cells overflowed).
-    """
-    if by_event:
-        adder = OneByOne(program, name, _runnable)
-        return adder.synapses, adder
-    synapses = program.into(name)
-    applied = [_runnable(each, program) for each in synapses]
-
-    def add(before: Array, sent: Sequence[Array]) -> tuple[Array, int]:
-        received = np.zeros(before.shape, np.int64)
-        for apply, spikes in zip(applied, sent, strict=True):
-            received += apply(spikes)
-        return received, 0
-
-    return synapses, add
-
-
-def _runnable(synapses: Synapses, program: Program) -> Callable[[Array], Array]:
-    """Return the exact function from what was sent (samples, pre) to sums (samples, post), int64.
-
-    Sums of graded messages wrap at 32 bits, as Lava's do.
-    """
-    mantissa, exponent = synapses.mantissa, synapses.exponent
-    most = program.largest_message(synapses.pre)
-    in_bits = fixed.wrap_int32 if most > 1 else np.asarray
-    if program.arithmetic.weight_exp_at == "synapse":
-        mantissa, exponent = _effective(synapses, program.arithmetic), 0
-    if not sp.issparse(mantissa):
-        largest = np.abs(mantissa.astype(np.int64)).sum(axis=1).max(initial=0) * most
-        exact: Any = np.float32 if largest < 1 << 24 else np.float64
-        weight: Array = np.ascontiguousarray(mantissa.T, dtype=exact)
-        return lambda sent: fixed.shift(
-            in_bits(np.rint(sent.astype(exact) @ weight).astype(np.int64)), exponent
-        )
-    rows = sp.csr_matrix(mantissa).astype(np.int64)
-    columns = sp.csr_matrix(rows.T)
-
-    def apply(sent: Array) -> Array:
-        if np.count_nonzero(sent) < FEW_SPIKES * sent.size:
-            total = (sp.csr_matrix(sent.astype(np.int64)) @ columns).toarray()
-        else:
-            total = np.asarray((rows @ sent.T.astype(np.int64)).T)
-        return fixed.shift(in_bits(total), exponent)
-
-    return apply
-
-
-def _as_received(total: Array, arithmetic: Arithmetic) -> Array:
-    """Return what a population receives in all; graded messages arrive in 32 bits, as Lava's do."""
-    return fixed.wrap_int32(total) if arithmetic == GRADED else total
-
-
-def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:
-    """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
-    stored = synapses.mantissa
-    dense: Array = stored.toarray() if sp.issparse(stored) else stored
-    return fixed.effective_weights(dense, synapses.exponent, arithmetic.weight_truncation)
-
-
-def _sent(
-    rasters: Mapping[str, Array], history: Mapping[str, Array], synapses: Synapses, t: int
-) -> Array:
-    """Return the spikes that a projection delivers in step t, (samples, pre)."""
-    at = t - synapses.delay_steps
-    return rasters[synapses.pre][:, at] if at >= 0 else history[synapses.pre][at]
-
-
-def _last(history: Array, raster: Array, depth: int) -> Array:
-    """Return the spikes of the last `depth` steps, (depth, samples, n), newest last."""
-    joined: Array = np.concatenate([history, np.moveaxis(raster, 1, 0)])
-    return joined[len(joined) - depth :].copy()

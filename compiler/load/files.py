@@ -18,6 +18,7 @@ LARGEST_FILE = 4 << 30  # bytes
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
 NPY = b"\x93NUMPY"
+IMAGE = b"spikeport image\n"
 
 
 def first_bytes(path: Path, count: int = 512) -> bytes:
@@ -75,6 +76,8 @@ def looks_like(head: bytes) -> str:
         return "a PyTorch pickle (torch.save)" if b"data.pkl" in head else "a zip or .npz archive"
     if head.startswith(NPY):
         return "a NumPy array (.npy)"
+    if head.startswith(IMAGE):
+        return "a saved image, which spikeport run takes"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "a Python pickle"
     if head.startswith(b"\x1f\x8b"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from spikeport.compiler.errors import GraphError, OutputError
+from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.extension import extension_name, to_placeholder
+from spikeport.compiler.memory import allowed_memory, check_memory
 from spikeport.compiler.network import (
     Affine,
     AvgPool2d,
@@ -30,18 +33,27 @@ from spikeport.compiler.network import (
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.compiler.semantics import to_metadata
+from spikeport.compiler.sparse import is_sparse
 
 
-def write_network(network: Network, path: Path) -> None:
+def write_network(network: Network, path: Path, max_memory: str | int | None = None) -> None:
     """Write `network` to `path` as nir 1.0.8 reads it; whole, or not at all.
+
+    Args:
+        network: what is written.
+        path: where to.
+        max_memory: most that sparse weights may take as the dense ones that NIR has, in bytes or
+            as `2GiB`; four fifths of what is free without it.
 
     Raises:
         GraphError: the network holds nodes that NIR does not have.
+        MemoryLimit: its sparse weights are too large as dense ones.
         OutputError: the file cannot be written.
     """
     import nir
 
     path = Path(path)
+    _check_dense(network, allowed_memory(max_memory))
     graph = to_nir(network)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -97,9 +109,9 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
         case Output():
             return nir.Output({"output": np.array(node.shape)})
         case Linear():
-            return nir.Linear(np.array(node.weight))
+            return nir.Linear(_dense(node.weight))
         case Affine():
-            return nir.Affine(np.array(node.weight), np.array(node.bias))
+            return nir.Affine(_dense(node.weight), np.array(node.bias))
         case Conv1d():
             values = _convolution(node, _padding(net.name, name, node))
             return nir.Conv1d(input_shape=shape[1], **values)
@@ -121,6 +133,28 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
         "NIR has no such node",
         "write the network as it was before it was folded",
     )
+
+
+def _check_dense(network: Network, allowed: int) -> None:
+    """Refuse a network whose sparse weights are too large as dense ones, before they are made."""
+    nodes = flatten_graphs(network).nodes
+    sparse = {
+        name: node.weight
+        for name, node in nodes.items()
+        if isinstance(node, Linear | Affine) and is_sparse(node.weight)
+    }
+    need = sum(math.prod(each.shape) * each.dtype.itemsize for each in sparse.values())
+    shapes = ", ".join(f"'{name}' {each.shape}" for name, each in list(sparse.items())[:4])
+    check_memory(
+        need,
+        allowed,
+        f"{network.name}: NIR has dense weights only, and to write the sparse {shapes} as such",
+        "keep the arrays (scipy.sparse.save_npz) or the compiled image (spikeport.save_image)",
+    )
+
+
+def _dense(weight: Any) -> Array:
+    return np.asarray(weight.toarray()) if is_sparse(weight) else np.array(weight)
 
 
 def _convolution(node: Conv1d | Conv2d, padding: Any) -> dict[str, Any]:

@@ -293,4 +293,7 @@ def _chances(program: Program, traces: Traces, name: str) -> int:
 
 def _sends_values(traces: Traces, pre: str) -> bool:
     """Did a population send more than spikes: an analog one, or one that counts them."""
-    return pre not in traces.spikes or int(traces.spikes[pre].count.max(initial=0)) > 1
+    if pre not in traces.spikes:
+        return True
+    count = traces.spikes[pre].count
+    return count is not None and int(count.max(initial=0)) > 1

@@ -19,7 +19,7 @@ from spikeport.compiler.fabric import Ensemble
 from spikeport.compiler.figure import Figure
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.routes import find_routes
+from spikeport.compiler.place.routes import Routes
 from spikeport.compiler.program import Program
 
 
@@ -83,7 +83,6 @@ def place_ensemble(program: Program, chip: Chip, chips: int) -> Image:
         limits = counted(len(violations), "limit")
         raise FitError(f"{program.name} breaks {limits} of {chip.name}", violations)
     slices = tuple(Slice(name, np.arange(sizes[name]), 0) for name in program.neurons)
-    rows = {each.name: sp.csr_matrix(each.mantissa) for each in program.synapses}
     held = {
         "inputs": (sum(sizes[name] for name, _ in roles.channels), _limit(core.inputs)),
         "hidden": (sum(sizes[name] for name in roles.hidden), _limit(core.hidden)),
@@ -91,10 +90,10 @@ def place_ensemble(program: Program, chip: Chip, chips: int) -> Image:
         "hidden_with_input": (_count(roles.taking), _limit(core.input_expansion)),
         "hidden_with_output": (_count(roles.feeding), _limit(core.output_expansion)),
     }
-    synapses = sum(int(each.nnz) for each in rows.values())
+    synapses = sum(each.count for each in program.synapses)
     use = CoreUse(0, 0, *chip.tile(0), synapses, held)
     plan = _plan(program, roles, core)
-    return Image(program, chip, slices, find_routes(program, slices, rows), (use,), chips, plan)
+    return Image(program, chip, slices, Routes(program, slices), (use,), chips, plan)
 
 
 def _limit(figure: Figure | None) -> int | None:

@@ -32,6 +32,20 @@ def lost(
     """
     rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
     largest = float(np.abs(error).max(initial=0.0))
+    return row_of(name, what, bits, rms, largest, size, detail, exponent)
+
+
+def row_of(
+    name: str,
+    what: str,
+    bits: int,
+    rms: float,
+    largest: float,
+    size: float,
+    detail: str,
+    exponent: int | None = None,
+) -> dict[str, Any]:
+    """Return the same of an error that was summed up: its root mean square and the largest."""
     return {
         "object": name,
         "what": what,

@@ -33,7 +33,7 @@ from spikeport.compiler.quantize.drive import host_note, host_target, sum_target
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
 from spikeport.compiler.quantize.scale import Peaks
-from spikeport.compiler.quantize.weights import integer_synapses, scaled_rows
+from spikeport.compiler.quantize.weights import integer_synapses
 
 
 def quantize_membranes(
@@ -104,8 +104,7 @@ def _synapses(
         graded = sender is not None and sender.unit > 0
         gain = scaling.gain / sender.unit if graded and sender else scaling.gain
         payload = (1 << (chip.message_bits - 1)) - 1 if graded else 0
-        matrix = scaled_rows(projection.matrix, gain)
-        each, lost = integer_synapses(projection, matrix, gain, scaling.scale, chip, payload)
+        each, lost = integer_synapses(projection, gain, scaling.scale, chip, payload)
         made.append(each)
         losses.append(lost)
     return made

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
 from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
-from spikeport.compiler.quantize.weights import scaled_rows
+from spikeport.compiler.quantize.scaled import Scaled
 
 RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
 
@@ -100,14 +99,14 @@ def _scaling(
         return _repeating(incoming[0], gain, known, arithmetic_of(chip).weight_shift)
     cell = pop.cell
     headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
+    weights = {p: Scaled(p.matrix, gain) for p in incoming}
     if peak is None:
-        most = [_most_sent(clocked, p, known) for p in incoming]
-        bounds = [scaled_rows(p.matrix, gain * m) for p, m in zip(incoming, most, strict=True)]
+        most = {p: _most_sent(clocked, p, known) for p in incoming}
+        bounds = [weights[p] if m == 1.0 else Scaled(p.matrix, gain * m) for p, m in most.items()]
         peak = bound_of_weights(cell, bounds)
         if chip.arithmetic not in LOIHI:  # narrow states that saturate: room above the threshold
             peak = replace(peak, v=min(peak.v, HEADROOM * _finite(cell.v_threshold) or peak.v))
-    spiking = [p for p in incoming if clocked.populations[p.pre].signal != "analog"]
-    folded: list[Any] = [scaled_rows(p.matrix, gain) for p in spiking]
+    folded = [weights[p] for p in incoming if clocked.populations[p.pre].signal != "analog"]
     scaling = Scaling(
         choose_scale(name, cell, folded, peak, headroom, chip), gain, peak, tuple(incoming)
     )

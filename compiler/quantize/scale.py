@@ -8,7 +8,6 @@ smallest weight error is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,11 @@ from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.arithmetic import arithmetic_of, grid_of
-from spikeport.compiler.quantize.weights import full_of, largest_of, mantissas, values_of
+from spikeport.compiler.quantize.scaled import Scaled
+from spikeport.compiler.quantize.weights import full_of, mantissas
 
 TIE = 0.25  # of a mantissa: how far below a threshold `>=` already spikes, where v decays
+TRIED = 200_000  # weights of a projection at which scales are compared
 HEADROOM = 2.0  # calibrated peaks may double before u wraps or v saturates
 
 
@@ -39,7 +40,7 @@ class Peaks:
 
 
 def choose_scale(
-    name: str, cell: Membrane, folded: list[Any], peak: Peaks, headroom: float, chip: Chip
+    name: str, cell: Membrane, folded: list[Scaled], peak: Peaks, headroom: float, chip: Chip
 ) -> float:
     """Return weight units per float unit of v."""
     theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
@@ -47,15 +48,17 @@ def choose_scale(
     aligned = 1 << arithmetic.weight_shift
     largest_state = arithmetic.largest_state / aligned
     limits = [largest_state / (headroom * value) for value in (peak.u, peak.v) if value > 0]
-    levels = [largest_of(cell.v_initial)]
-    levels += [largest_of(cell.v_reset)] if cell.spiking and cell.reset == "to_value" else []
+    starts = [cell.v_initial]
+    starts += [cell.v_reset] if cell.spiking and cell.reset == "to_value" else []
+    levels = [float(np.abs(each).max(initial=0.0)) for each in starts]
     limits += [largest_state / value for value in levels if value > 0]
     if theta.size and theta.max() > 0:
         limits.append(chip.limits.threshold_mantissa.high / float(theta.max()))
-    used = [matrix for matrix in folded if largest_of(matrix) > 0]
-    spread = [largest_of(matrix) for matrix in used]
+    used = [weights for weights in folded if weights.largest > 0]
+    spread = [weights.largest for weights in used]
     top = 1 << chip.limits.weight_exponent.high
-    limits += [full_of(grid_of(values_of(each), chip)) * top / largest_of(each) for each in used]
+    full = [full_of(grid_of(weights.extent, chip)) for weights in used]
+    limits += [size * top / largest for size, largest in zip(full, spread, strict=True)]
     limits += _room_for_drives(name, cell, peak, chip, aligned)
     if not limits:
         return 1.0
@@ -71,12 +74,11 @@ def choose_scale(
             "scale the weights down or the threshold up",
         )
     candidates = [best]
-    for matrix in folded:
-        size = largest_of(matrix)
-        full = full_of(grid_of(values_of(matrix), chip))
-        candidates += [full * 2.0**e / size for e in range(-8, 8) if size > 0]
+    for size, largest in zip(full, spread, strict=True):
+        candidates += [size * 2.0**e / largest for e in range(-8, 8)]
     near = [value for value in candidates if best / 4 < value <= best]
-    scale = min(near, key=lambda value: (_error(folded, value, chip), -value))
+    tried = [weights.first(TRIED) for weights in folded]
+    scale = min(near, key=lambda value: (_error(tried, value, chip), -value))
     return _on_threshold(cell, theta, scale)
 
 
@@ -116,18 +118,17 @@ def whole(cell: Membrane) -> bool:
     return not cell.has_current and bool((cell.keep_v == 1.0).all())
 
 
-def _error(folded: list[Any], scale: float, chip: Chip) -> float:
-    """Return the summed squared rounding error of all weights at a scale, in float units."""
+def _error(tried: list[Array], scale: float, chip: Chip) -> float:
+    """Return the summed squared rounding error of weights at a scale, in float units."""
     total = 0.0
-    for matrix in folded:
-        values = values_of(matrix)[:200_000]
+    for values in tried:
         if values.size:
             mantissa, exponent = mantissas(values, scale, grid_of(values, chip))
             total += float(np.sum((mantissa * 2.0**exponent / scale - values) ** 2))
     return total
 
 
-def bound_of_weights(cell: Membrane, folded: list[Any]) -> Peaks:
+def bound_of_weights(cell: Membrane, folded: list[Scaled]) -> Peaks:
     """Return what u and v can reach at most, from the weights alone (v at most 64 thresholds).
 
     `folded` are weights times the most that their sources send.
@@ -136,9 +137,9 @@ def bound_of_weights(cell: Membrane, folded: list[Any]) -> Peaks:
     half a step, at most 1/127 of the largest.
     """
     total: Array = np.zeros(cell.keep_v.size)
-    for matrix in folded:
-        total = total + np.asarray(np.abs(matrix).sum(axis=1)).ravel()
-        total = total + np.asarray((matrix != 0).sum(axis=1)).ravel() * largest_of(matrix) / 127
+    for weights in folded:
+        sums, counts = weights.row_sums()
+        total = total + sums + counts * weights.largest / 127
     lost_u, lost_v = (
         np.maximum(np.rint((1.0 - keep) * 4096), 1.0) / 4096 for keep in (cell.keep_u, cell.keep_v)
     )

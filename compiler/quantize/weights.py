@@ -10,35 +10,35 @@ import scipy.sparse as sp
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Projection
+from spikeport.compiler.compact import compact
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution
 from spikeport.compiler.program import Synapses
 from spikeport.compiler.quantize.arithmetic import Grid, grid_of
-from spikeport.compiler.quantize.lost import lost
+from spikeport.compiler.quantize.lost import row_of
+from spikeport.compiler.quantize.scaled import Scaled
 
 
 def integer_synapses(
-    projection: Projection, matrix: Any, gain: Array, scale: float, chip: Chip, payload: int = 0
+    projection: Projection, gain: Array, scale: float, chip: Chip, payload: int = 0
 ) -> tuple[Synapses, dict[str, Any]]:
     """Return the integer weights of a projection, and what they lost.
 
     Args:
         projection: in floats.
-        matrix: its weights times `gain`, per unit of what is sent.
-        gain: (post,).
+        gain: (post,), from a weight to v, per unit of what is sent.
         scale: weight units per float unit of the target's v.
         chip: whose exponents are used.
         payload: largest message of an analog source, 0 for spikes and counts. Behind messages the
             exponent may be negative, and is large enough for sums to stay inside 32 bits.
     """
-    values = values_of(matrix)
-    grid = grid_of(values, chip)
+    weights = Scaled(projection.matrix, gain)
+    grid = grid_of(weights.extent, chip)
     lowest = chip.limits.weight_exponent.low if payload else 0
-    mantissa, exponent = mantissas(values, scale, grid, lowest)
-    if payload:
-        while _row_sum(matrix, mantissa) * payload >= 1 << 31:
-            mantissa, exponent = mantissas(values, scale, grid, exponent + 1)
+    exponent = _exponent(weights.largest * scale, grid, lowest)
+    while payload and _row_sum(weights, scale, grid, exponent) * payload >= 1 << 31:
+        exponent += 1
     if exponent > chip.limits.weight_exponent.high:
         raise LoweringError(
             f"{projection.name!r} needs the weight exponent {exponent}",
@@ -47,32 +47,54 @@ def integer_synapses(
             "bring the weights that end in one population closer together in size, or make the "
             "largest smaller",
         )
-    mantissa = mantissa.astype(np.int32)
+    steps, row = _rounded(projection.name, weights, scale, grid, exponent)
+    matrix = projection.matrix
     if sp.issparse(matrix):
-        whole = sp.csr_matrix((mantissa, matrix.indices, matrix.indptr), shape=matrix.shape)
-        whole = whole.copy()
-        whole.eliminate_zeros()
-        whole.sort_indices()
+        whole = sp.csr_array((steps, matrix.indices, matrix.indptr), shape=matrix.shape)
     else:
-        whole = mantissa.reshape(matrix.shape)
-    error = mantissa * 2.0**exponent / scale - values
-    rms = float(np.sqrt(np.mean(values**2))) if values.size else 0.0
-    detail = f"{grid.mode}, {int(np.count_nonzero(mantissa))} of {values.size} not zero"
-    row = lost(projection.name, "weights", grid.bits, error, rms, detail, exponent)
-    conv = _integer_conv(projection.conv, gain, scale, grid, exponent)
+        whole = steps.reshape(matrix.shape)
+    stored, more = compact(whole)
     made = Synapses(
-        projection.name, projection.pre, projection.post, whole, exponent, grid.mode, grid.bits,
-        projection.delay, conv,
+        projection.name, projection.pre, projection.post, stored, grid.step * more, exponent,
+        grid.mode, grid.bits, projection.delay,
+        _integer_conv(projection.conv, gain, scale, grid, exponent),
     )  # fmt: skip
     return made, row
 
 
-def mantissas(values: Array, scale: float, grid: Grid, lowest: int = 0) -> tuple[Array, int]:
-    """Return mantissas on the grid and their common exponent >= `lowest` for weights * scale."""
-    largest = float(np.abs(values).max(initial=0.0)) * scale
+def _rounded(
+    name: str, weights: Scaled, scale: float, grid: Grid, exponent: int
+) -> tuple[Array, dict[str, Any]]:
+    """Return all weights in steps of the grid, flat, and what they lost."""
+    low, high = grid.low // grid.step, grid.high // grid.step
+    steps = np.empty(weights.size, np.min_scalar_type(min(low, -high - 1)))
+    wrong = largest = power = 0.0  # sum of squares of the errors, the largest, that of the weights
+    count = 0
+    for _, at, values in weights.blocks():
+        whole = _in_steps(values, scale, grid, exponent)
+        steps[at] = whole.ravel()
+        error = whole * (grid.step * 2.0**exponent)
+        error /= scale
+        error -= values
+        largest = max(largest, float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
+        wrong += float(np.sum(error**2))
+        power += float(np.sum(values**2))
+        count += int(np.count_nonzero(values)) if sp.issparse(weights.matrix) else values.size
+    rms, size = (float(np.sqrt(each / count)) if count else 0.0 for each in (wrong, power))
+    detail = f"{grid.mode}, {int(np.count_nonzero(steps))} of {count} not zero"
+    return steps, row_of(name, "weights", grid.bits, rms, largest, size, detail, exponent)
+
+
+def mantissas(values: Array, scale: float, grid: Grid) -> tuple[Array, int]:
+    """Return mantissas on the grid, floats, and their common exponent for weights * scale."""
+    exponent = _exponent(float(np.abs(values).max(initial=0.0)) * scale, grid, 0)
+    return _in_steps(values, scale, grid, exponent) * grid.step, exponent
+
+
+def _exponent(largest: float, grid: Grid, lowest: int) -> int:
+    """Return the exponent, `lowest` at least, with which the grid holds `largest`."""
     full = full_of(grid)
-    exponent = max(lowest, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
-    return _on_grid(values * (scale / 2.0**exponent), grid), exponent
+    return max(lowest, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
 
 
 def full_of(grid: Grid) -> int:
@@ -80,18 +102,21 @@ def full_of(grid: Grid) -> int:
     return min(size for size in (grid.high, -grid.low) if size > 0)
 
 
-def _on_grid(values: Array, grid: Grid) -> Array:
-    mantissa = np.rint(values / grid.step).astype(np.int64) * grid.step
-    return np.clip(mantissa, grid.low, grid.high)
+def _in_steps(values: Array, scale: float, grid: Grid, exponent: int) -> Array:
+    """Return weights in whole steps of the grid, floats."""
+    whole = values * (scale / 2.0**exponent)
+    whole /= grid.step
+    np.rint(whole, out=whole)
+    return np.clip(whole, grid.low // grid.step, grid.high // grid.step, out=whole)
 
 
-def _row_sum(matrix: Any, mantissa: Array) -> float:
-    """Return the largest sum of magnitudes that ends in one neuron."""
-    size = np.abs(mantissa).astype(float)
-    if sp.issparse(matrix):
-        parts = sp.csr_array((size, matrix.indices, matrix.indptr), shape=matrix.shape)
-        return float(np.asarray(parts.sum(axis=1)).max(initial=0.0))
-    return float(size.reshape(matrix.shape).sum(axis=1).max(initial=0.0))
+def _row_sum(weights: Scaled, scale: float, grid: Grid, exponent: int) -> float:
+    """Return the largest sum of mantissas' magnitudes that ends in one neuron."""
+    most = 0.0
+    for rows, _, values in weights.blocks():
+        size = np.abs(_in_steps(values, scale, grid, exponent)) * grid.step
+        most = max(most, float(weights.sum_rows(size, rows).max(initial=0.0)))
+    return most
 
 
 def _integer_conv(
@@ -100,8 +125,8 @@ def _integer_conv(
     """Return the same convolution with an integer kernel, where all neurons share one gain."""
     if conv is None or np.ptp(gain) != 0:
         return None
-    kernel = _on_grid(conv.kernel * (gain[0] * scale / 2.0**exponent), grid)
-    return replace(conv, kernel=kernel.astype(np.int32))
+    kernel = _in_steps(np.asarray(conv.kernel, np.float64), gain[0] * scale, grid, exponent)
+    return replace(conv, kernel=(kernel * grid.step).astype(np.int32))
 
 
 def scaled_rows(matrix: Any, gain: Array) -> Any:
@@ -114,8 +139,3 @@ def scaled_rows(matrix: Any, gain: Array) -> Any:
 def values_of(matrix: Any) -> Array:
     """Return the stored values of a dense or CSR matrix, flat."""
     return np.asarray(matrix.data if sp.issparse(matrix) else matrix.ravel())
-
-
-def largest_of(matrix: Any) -> float:
-    """Return the largest magnitude in a matrix, 0 for an empty one."""
-    return float(np.abs(values_of(matrix)).max(initial=0.0))

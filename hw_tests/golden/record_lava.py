@@ -154,7 +154,7 @@ def connected(
         shape = populations[post].size, populations[pre].size
         matrix = weights(rng, *shape, mode, bits, rng.choice([0.3, 1.0]))
         delay = int(rng.choice([1, 1, 1, 2, 3, 5]))
-        synapses.append(Synapses(f"w{number}", pre, post, matrix, exponent, mode, bits, delay))
+        synapses.append(Synapses.of(f"w{number}", pre, post, matrix, exponent, mode, bits, delay))
     return Program(1e-3, populations, tuple(synapses), {"out": neurons[0]}, {neurons[0]: 1})
 
 
@@ -174,7 +174,7 @@ def overflowing(seed: int) -> Run:
         low, high = fixed.weight_range(mode)
         extreme = np.full((size, sources), low if mode == "inhibitory" else high)
         matrix = fixed.truncate_weights(extreme, mode, 8, "floor").astype(np.int32)
-        synapses.append(Synapses(name, "in0", post, matrix, 7, mode))
+        synapses.append(Synapses.of(name, "in0", post, matrix, 7, mode))
     program = Program(1e-3, populations, tuple(synapses), {"out": "lif0"}, {"lif0": 1})
     # from silence to all at once: every multiple of the period, and 2**31, is crossed
     share = np.linspace(0, 1, 40)[None, :, None]
@@ -204,7 +204,7 @@ def edges() -> Run:
         "in0": population("input", sources),
         "lif0": population("CubaLIF", size, cell(np.random.default_rng(0), size, **plain)),
     }
-    synapses = (Synapses("w0", "in0", "lif0", matrix, 7, "mixed"),)
+    synapses = (Synapses.of("w0", "in0", "lif0", matrix, 7, "mixed"),)
     program = Program(1e-3, populations, synapses, {"out": "lif0"}, {"lif0": 1})
     spikes = np.zeros((1, 12, sources), np.uint8)
     spikes[0, 2, :16] = spikes[0, 5] = spikes[0, 8, :8] = spikes[0, 9, 16] = 1
@@ -260,7 +260,7 @@ def _load(arrays: dict[str, np.ndarray], key: int) -> Run:
             u[name], v[name] = arrays[f"{key}/u/{at}"], arrays[f"{key}/v/{at}"]
         populations[name] = population(kind, size, parameters)
     synapses = tuple(
-        Synapses(name, pre, post, arrays[f"{key}/mantissa/{at}"].astype(np.int32), *rest)
+        Synapses.of(name, pre, post, arrays[f"{key}/mantissa/{at}"].astype(np.int32), *rest)
         for at, (name, pre, post, *rest) in enumerate(spec["synapses"])
     )
     program = Program(1e-3, populations, synapses, spec["outputs"], spec["lags"])

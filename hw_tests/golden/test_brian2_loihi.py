@@ -73,7 +73,7 @@ def population(group):
 def synapses(number, projection, weight):
     """Return LoihiSynapses as a projection of ours."""
     mode, bits = SIGN_MODES[projection["sign_mode"]], projection["num_weight_bits"]
-    return Synapses(
+    return Synapses.of(
         name=f"w{number}",
         pre=name_of(projection["pre"]),
         post=name_of(projection["post"]),

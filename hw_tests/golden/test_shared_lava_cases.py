@@ -38,7 +38,7 @@ def weights(name, pre, post, matrix, params):
     """Return one Dense process: Lava truncates the weights that it is given."""
     mode, bits = params["sign_mode"], params["num_weight_bits"]
     kept = fixed.truncate_weights(matrix, mode, bits, "floor").astype(np.int32)
-    return Synapses(name, pre, post, kept, params["weight_exp"], mode, bits)
+    return Synapses.of(name, pre, post, kept, params["weight_exp"], mode, bits)
 
 
 @pytest.mark.parametrize("name", ["lava_dense_lif_fixed", "lava_dense_lif_fixed_exp_bias"])
@@ -117,7 +117,7 @@ def test_the_sums_of_a_convolution_equal_lava(cases):
             "sum": population(sums.shape[1:], decay_u=4095, decay_v=4096, v_threshold=131071),
         },
         synapses=(
-            Synapses(
+            Synapses.of(
                 "W",
                 "in",
                 "sum",

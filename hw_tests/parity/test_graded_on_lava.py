@@ -76,11 +76,11 @@ def wrapping() -> Run:
         "down": CellPopulation("LI", (1,), listener, np.ones(1)),
     }
     synapses = (
-        Synapses("whole", "a", "one", row, 0, "mixed"),
-        Synapses("left", "a", "two", left, 0, "mixed"),
-        Synapses("right", "a", "two", right, 0, "mixed"),
-        Synapses("shifted", "a", "up", left, 3, "mixed"),
-        Synapses("shifted down", "a", "down", row, -7, "mixed"),
+        Synapses.of("whole", "a", "one", row, 0, "mixed"),
+        Synapses.of("left", "a", "two", left, 0, "mixed"),
+        Synapses.of("right", "a", "two", right, 0, "mixed"),
+        Synapses.of("shifted", "a", "up", left, 3, "mixed"),
+        Synapses.of("shifted down", "a", "down", row, -7, "mixed"),
     )
     program = Program(
         DT, populations, synapses, {"out": "one"}, {}, GRADED, message_bits=MESSAGE_BITS

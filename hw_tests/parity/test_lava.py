@@ -100,9 +100,9 @@ def two_layers(networks, seed=0, delay=3, **changes):
         "b": networks.population("CubaLIF", 6, networks.cell(rng, 6, **(lively | changes))),
     }
     synapses = (
-        Synapses("ab", "a", "b", networks.weights(rng, 6, 5, "mixed", 8, 1.0), 0, "mixed"),
-        Synapses("in-a", "in", "a", networks.weights(rng, 5, 4, "mixed", 6, 1.0), 3, "mixed", 6),
-        Synapses(
+        Synapses.of("ab", "a", "b", networks.weights(rng, 6, 5, "mixed", 8, 1.0), 0, "mixed"),
+        Synapses.of("in-a", "in", "a", networks.weights(rng, 5, 4, "mixed", 6, 1.0), 3, "mixed", 6),
+        Synapses.of(
             "bb",
             "b",
             "b",
@@ -112,7 +112,7 @@ def two_layers(networks, seed=0, delay=3, **changes):
             8,
             delay,
         ),
-        Synapses(
+        Synapses.of(
             "in-b", "in", "b", networks.weights(rng, 6, 4, "excitatory", 8, 1.0), 1, "excitatory"
         ),
     )
@@ -288,7 +288,7 @@ def test_a_delay_line_takes_over_where_delay_sparse_is_slow(lava, networks):
         "a": networks.population("LIF", size, networks.cell(rng, size)),
     }
     matrix = networks.weights(rng, size, size, "mixed", 8, 0.9)
-    synapses = (Synapses("w", "in", "a", matrix, -1, "mixed", 8, 6),)
+    synapses = (Synapses.of("w", "in", "a", matrix, -1, "mixed", 8, 6),)
     program = Program(1e-3, populations, synapses, {"out": "a"}, {"a": 0})
     x = {"in": (rng.random((1, 14, size)) < 0.1).astype(np.uint8)}
     whole, first = lava.run_many([lava.Job(program, x, 14), lava.Job(program, x, 5)])
@@ -340,10 +340,10 @@ def test_a_convolution_runs_in_lavas_conv_and_equals_sparse(lava, networks):
     }
     dense = networks.weights(rng, 5, int(np.prod(last)), "mixed", 8, 1.0)
     synapses = (
-        Synapses("one", "in", "a", first, 1, "mixed", conv=one),
-        Synapses("two", "a", "b", second, 0, "mixed", conv=two),
-        Synapses("three", "b", "c", dense, 0, "mixed"),
-        Synapses("back", "c", "b", np.ascontiguousarray(dense.T), -1, "mixed", 8, 2),
+        Synapses.of("one", "in", "a", first, 1, "mixed", conv=one),
+        Synapses.of("two", "a", "b", second, 0, "mixed", conv=two),
+        Synapses.of("three", "b", "c", dense, 0, "mixed"),
+        Synapses.of("back", "c", "b", np.ascontiguousarray(dense.T), -1, "mixed", 8, 2),
     )
     program = Program(1e-3, populations, synapses, {"out": "c"}, {"c": 3})
     x = {"in": (rng.random((3, 15, *shape)) < 0.3).astype(np.uint8)}
@@ -412,7 +412,7 @@ def test_another_datapath_than_lavas_is_refused(lava, networks):
 
 def test_weights_that_lava_would_truncate_are_refused(lava, networks, tmp_path):
     program, _ = two_layers(networks)
-    odd = replace(program.synapses[0], mantissa=np.ones((6, 5), np.int32))
+    odd = program.synapses[0].with_mantissa(np.ones((6, 5), np.int32))
     with pytest.raises(LoweringError, match="Lava would change weights of 'ab'"):
         lava.export(replace(program, synapses=(odd,)), tmp_path / "bundle")
 

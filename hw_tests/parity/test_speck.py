@@ -111,8 +111,8 @@ def program_of(network):
         populations[name] = CellPopulation("IF", shape, cell, np.ones(size))
         bias = np.repeat(network[f"bias/{number}"], size // shape[0]).astype(np.int32)[:, None]
         synapses += [
-            Synapses(f"w{number}", before, name, matrix, 0, "signed", 8, 0),
-            Synapses(f"b{number}", "one", name, bias, 0, "signed", 8, 0),
+            Synapses.of(f"w{number}", before, name, matrix, 0, "signed", 8, 0),
+            Synapses.of(f"b{number}", "one", name, bias, 0, "signed", 8, 0),
         ]
         before = name
     lags = dict.fromkeys(populations, 0)
@@ -277,7 +277,7 @@ def test_a_loop_is_refused_by_name():
 
 def test_a_loop_in_a_program_is_refused_by_name_too():
     program = compile_network(network_of(), SPECK, PEAKS).program
-    back = Synapses("back", "b", "b", np.ones((4, 4), np.int32), 0, "signed", 8, 0)
+    back = Synapses.of("back", "b", "b", np.ones((4, 4), np.int32), 0, "signed", 8, 0)
     with pytest.raises(FitError, match="b -> b is a loop"):
         place(replace(program, synapses=(*program.synapses, back)), SPECK)
 

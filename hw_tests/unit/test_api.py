@@ -307,6 +307,16 @@ def test_the_streaming_example_is_equal_in_every_population():
     assert all(line.endswith(": equal") for line in lines)
 
 
+def test_the_sparse_example_runs_in_few_bytes_and_is_refused_as_a_nir_file():
+    first, second, third = example("examples/sparse_network.py").splitlines()
+    told = re.fullmatch(r"(\d+) synapses in (\d\.\d\d) bytes each, (\d+) spikes", first)
+    assert int(told[1]) > 1_100_000
+    assert float(told[2]) < 6
+    assert int(told[3]) > 20_000
+    assert second.startswith("network: NIR has dense weights only")
+    assert "--max-memory 2GiB" in third
+
+
 def test_the_ci_example_passes():
     assert "1 passed" in example(
         "-m", "pytest", "-p", "no:cacheprovider", "examples/test_parity_in_ci.py"

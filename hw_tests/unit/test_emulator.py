@@ -189,7 +189,7 @@ def program_of(net: Net, form: Any = np.asarray) -> Program:
         size = len(layer.neurons)
         populations[name] = CellPopulation("CubaLIF", (size,), cell, np.ones(size))
     synapses = tuple(
-        Synapses(
+        Synapses.of(
             f"w{k}",
             edge.pre,
             edge.post,
@@ -522,7 +522,7 @@ def test_what_leaves_24_bits_is_counted_and_said():
     weights = np.full((program.populations["a"].size, 40), 254, np.int32)
     loud = replace(
         program,
-        synapses=(Synapses("loud", "in", "a", weights, 7, "mixed"), *program.synapses[1:]),
+        synapses=(Synapses.of("loud", "in", "a", weights, 7, "mixed"), *program.synapses[1:]),
     )
     traces = emulator.run(loud, {"in": np.ones((1, 5, 40))})
     assert traces.extra["overflows"]["a"] > 0

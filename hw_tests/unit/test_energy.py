@@ -66,8 +66,8 @@ def six_neurons() -> Program:
         "b": layer(1, 35),
     }
     synapses = (
-        Synapses("in-a", "in", "a", first, 0, "mixed"),
-        Synapses("a-b", "a", "b", second, 0, "mixed"),
+        Synapses.of("in-a", "in", "a", first, 0, "mixed"),
+        Synapses.of("a-b", "a", "b", second, 0, "mixed"),
     )
     return Program(1e-3, populations, synapses, {"out": "b"}, {"in": 0, "a": 1, "b": 2})
 
@@ -166,8 +166,8 @@ def scattered():
         "n": layer(200, 100),
     }
     synapses = (
-        Synapses("few-n", "few", "n", tenth, 0, "mixed"),
-        Synapses("all-n", "all", "n", each, 0, "mixed"),
+        Synapses.of("few-n", "few", "n", tenth, 0, "mixed"),
+        Synapses.of("all-n", "all", "n", each, 0, "mixed"),
     )
     return Program(1e-3, populations, synapses, {"out": "n"}, {"few": 0, "all": 0, "n": 1})
 

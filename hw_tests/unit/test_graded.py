@@ -133,7 +133,7 @@ def wired(
         size = cell.decay_v.size
         populations[name] = CellPopulation("LI", (size,), cell, np.ones(size))
     synapses = tuple(
-        Synapses(f"{pre}-{post}", pre, post, matrix.astype(np.int32), exponent, "mixed")
+        Synapses.of(f"{pre}-{post}", pre, post, matrix.astype(np.int32), exponent, "mixed")
         for (pre, post), matrix in weights.items()
     )
     return Program(1e-3, populations, synapses, {"out": "b"}, {}, GRADED, message_bits=MESSAGE_BITS)
@@ -202,7 +202,7 @@ def test_sums_of_messages_wrap_at_32_bits_before_they_are_shifted(parts: int, ex
     left[:, size // 2 :], right[:, : size // 2] = 0, 0
     program = wired({"a": loud, "b": listener}, {("a", "b"): whole}, exponent)
     if parts == 2:
-        made = [replace(program.synapses[0], name=name, mantissa=each.astype(np.int32))
+        made = [replace(program.synapses[0], name=name).with_mantissa(each.astype(np.int32))
                 for name, each in (("left", left), ("right", right))]  # fmt: skip
         program = replace(program, synapses=tuple(made))
     total = (size * 254 * 32767 + 2**31) % 2**32 - 2**31

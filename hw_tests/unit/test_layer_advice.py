@@ -117,7 +117,7 @@ def test_a_map_with_one_synapse_missing_is_no_convolution():
     whole = program(Net((1, 36, 36), (Spec(1, 3),)))
     pruned = whole.synapses[0].mantissa.copy()
     pruned.data[5000] = 0
-    synapses = (replace(whole.synapses[0], mantissa=pruned),)
+    synapses = (whole.synapses[0].with_mantissa(pruned),)
     with pytest.raises(FitError, match="from 'in' to 'conv0' are no convolution"):
         place(replace(whole, synapses=synapses), SPECK)
 
@@ -152,7 +152,7 @@ def joined(first: Any, second: Any) -> Program:
     cell = neutral_cell(8, v_threshold=np.full(8, 9, np.int32))
     populations = dict(base.populations) | {"c": CellPopulation("IF", (8,), cell, np.ones(8))}
     more = tuple(
-        Synapses(pre, pre, "c", matrix.astype(np.int32), 0, "signed", 8, 0)
+        Synapses.of(pre, pre, "c", matrix.astype(np.int32), 0, "signed", 8, 0)
         for pre, matrix in (("conv0", first), ("conv1", second))
     )
     return replace(
@@ -172,7 +172,7 @@ def test_two_senders_share_a_kernel_or_are_refused_by_name():
 def test_a_bias_that_differs_within_a_channel_is_refused():
     whole = program(Net((1, 40, 40), (Spec(2, 3, bias=True),)))
     uneven = np.arange(2 * 38 * 38, dtype=np.int32)[:, None] % 100
-    synapses = (whole.synapses[0], replace(whole.synapses[1], mantissa=uneven))
+    synapses = (whole.synapses[0], whole.synapses[1].with_mantissa(uneven))
     with pytest.raises(FitError, match="the bias of 'conv0' differs within a channel"):
         place(replace(whole, synapses=synapses), SPECK)
 

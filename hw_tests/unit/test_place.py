@@ -61,7 +61,7 @@ def program(sizes: dict[str, int], *edges: tuple[str, str, Any], **registers: An
         kind = "input" if name == "in" else "LIF"
         populations[name] = CellPopulation(kind, (size,), cell, np.ones(size))
     synapses = tuple(
-        Synapses(f"{pre}-{post}", pre, post, matrix, 0, "mixed") for pre, post, matrix in edges
+        Synapses.of(f"{pre}-{post}", pre, post, matrix, 0, "mixed") for pre, post, matrix in edges
     )
     last = list(sizes)[-1]
     return Program(1e-3, populations, synapses, {"out": last}, dict.fromkeys(sizes, 0))
@@ -74,10 +74,17 @@ def full(post: int, pre: int) -> Any:
 # --- the memory formula ------------------------------------------------------------------------
 
 
+def one_slice(lengths: Any, targets: int, delayed: bool) -> tuple[int, bool]:
+    """Return the bits of the lists of one slice, and whether they store no indices."""
+    starts = np.array([0, lengths.size])
+    bits, dense = list_bits(lengths, starts, np.array([targets]), 8, delayed, LOIHI.core)
+    return int(bits[0]), bool(dense[0])
+
+
 def test_a_dense_fan_out_of_100_takes_14_words():
     """The example of nengo-loihi's bits_per_axon: 64*8+10 -> 576, 36*8+10 -> 320."""
     assert axon_bits(np.array([100]), 8, LOIHI.core).tolist() == [896]
-    bits, dense = list_bits(np.full(1024, 100), 100, 8, False, LOIHI.core)
+    bits, dense = one_slice(np.full(1024, 100), 100, delayed=False)
     assert (bits // 64, dense) == (14336, True)
 
 
@@ -97,13 +104,27 @@ def test_an_index_has_the_smallest_width_that_the_chip_knows(targets, bits):
 
 def test_short_lists_are_stored_with_indices_and_long_ones_without():
     few, many = np.full(10, 1), np.full(10, 99)
-    assert list_bits(few, 100, 8, False, LOIHI.core) == (10 * 64, False)
-    assert list_bits(many, 100, 8, False, LOIHI.core) == (10 * 896, True)
+    assert one_slice(few, 100, delayed=False) == (10 * 64, False)
+    assert one_slice(many, 100, delayed=False) == (10 * 896, True)
+
+
+def test_slices_counted_together_take_what_they_take_alone():
+    rng = np.random.default_rng(3)
+    sizes, targets = np.array([40, 0, 7, 90]), np.array([60, 5, 300, 1000])
+    starts, widest = np.concatenate([[0], np.cumsum(sizes)]), np.repeat(targets, sizes)
+    lengths = 1 + rng.integers(0, widest)
+    alone = [
+        one_slice(lengths[first:end], size, delayed=True)
+        for first, end, size in zip(starts[:-1], starts[1:], targets, strict=True)
+    ]
+    bits, dense = list_bits(lengths, starts, targets, 8, True, LOIHI.core)
+    assert list(zip(bits.tolist(), dense.tolist(), strict=True)) == alone
+    assert set(dense.tolist()) == {True, False}
 
 
 def test_delays_cost_six_bits_a_synapse():
     # 64 * (8 + 6) + 10 = 906 bits, 15 words
-    assert list_bits(np.array([64]), 64, 8, True, LOIHI.core) == (15 * 64, True)
+    assert one_slice(np.array([64]), 64, delayed=True) == (15 * 64, True)
 
 
 def test_a_core_holds_what_the_formula_says():

@@ -134,7 +134,7 @@ def one_layer(matrix: Any, before: tuple[int, ...], after: tuple[int, ...]) -> P
         "a": CellPopulation("IF", after, cell, np.ones(size)),
     }
     whole = sparse.csr_matrix(matrix).astype(np.int32)
-    synapses = (Synapses("w", "in", "a", whole, 0, "signed", 8, 0),)
+    synapses = (Synapses.of("w", "in", "a", whole, 0, "signed", 8, 0),)
     return Program(1e-3, populations, synapses, {"out": "a"}, {"in": 0, "a": 0}, SIXTEEN_BITS)
 
 

@@ -536,7 +536,7 @@ def test_a_program_holds_integers_only():
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
 def test_a_program_refuses_anything_else(kind: type):
     with pytest.raises(LoweringError, match="the weights of 'fc' are not int32"):
-        Synapses("fc", "in", "n", np.ones((1, 1), kind), 0, "mixed")
+        Synapses.of("fc", "in", "n", np.ones((1, 1), kind), 0, "mixed")
     cell = program_of(layer(lif(), Linear(np.ones((3, 4))))).populations["n"].cell
     for name in ("decay_v", "v_threshold", "bias_mantissa", "v_initial"):
         with pytest.raises(

@@ -67,7 +67,7 @@ def test_a_million_synapses_take_less_than_16_bytes_each():
     matrix = sp.csr_array(sp.block_diag(blocks))
     matrix.data = np.full(matrix.nnz, 2.0)
     net = program_of({"a": size}, edge("a", "a", np.zeros((1, 1))))
-    synapses = replace(net.synapses[0], mantissa=matrix.astype(np.int32))
+    synapses = net.synapses[0].with_mantissa(matrix.astype(np.int32))
     net = replace(net, synapses=(synapses,))
     packed = tables(place(net, chip_like("loihi1")))
     count = sum(table.target.size for table in packed.values())

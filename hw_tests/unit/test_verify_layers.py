@@ -23,7 +23,7 @@ def with_weights(image: Image, name: str, change: Callable[[Any], Any]) -> Image
     """Return the image of a Program in which a projection has other weights."""
     program = image.program
     synapses = tuple(
-        replace(each, mantissa=change(each.mantissa.copy())) if each.name == name else each
+        each.with_mantissa(change(each.mantissa.copy())) if each.name == name else each
         for each in program.synapses
     )
     return replace(image, program=replace(program, synapses=synapses))
@@ -236,7 +236,7 @@ def sources_with_different_kernels(image: Image) -> Image:
 def part_of_a_channel(image: Image) -> Image:
     """Akida splits a layer over cores by channels; one neuron stands with the others' channel."""
     start = next(each for each in image.program.synapses if each.name == "in-c")
-    start = replace(start, mantissa=np.sign(start.mantissa))  # 4 bits
+    start = start.with_mantissa(np.sign(start.mantissa))  # 4 bits
     net = program_of({"in": (1, 4, 4), "c": (2, 4, 4)}, start, kind="IF")
     split = verify(place(net, chip_like("akida_akd1000", weight_bytes=9)))
     first, second = split.slices

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from spikeport.compiler import fixed
-from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Population
 from spikeport.compiler.errors import LoweringError, SemanticsError
 from spikeport.compiler.kinds import QUANTIZERS, STEPS, Array, Quantizer, Steps, neuron
@@ -21,6 +20,9 @@ from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.program import Arithmetic
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.semantics import Semantics
+
+if TYPE_CHECKING:
+    from spikeport.compiler.chip import Chip
 
 FRACTION = 16  # bits of v and u behind the point: millivolts times 2**16
 PRECISE = 24  # bits behind the point of the coefficients

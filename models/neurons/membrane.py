@@ -318,8 +318,9 @@ def _message(cell: Cell, v: Array) -> Array:
     return fixed.saturate(rounded, cell.largest_message)
 
 
-STEPS[Membrane] = Steps(start, step)
-STEPS[Cell] = Steps(start_integer, step_integer)
+VARIABLES = ("u", "v", "refractory", "pending")
+STEPS[Membrane] = Steps(start, step, VARIABLES)
+STEPS[Cell] = Steps(start_integer, step_integer, VARIABLES)
 
 
 def steps_of(seconds: float, dt: float) -> int:

@@ -13,12 +13,15 @@ def main() -> None:
     0 fine, 1 a difference or a broken budget, 2 bad input, 3 something is missing, 70 an error of
     spikeport itself (SPIKEPORT_DEBUG=1 shows where).
     """
-    from spikeport.cli.app import app
+    from spikeport.cli.at_once import ran_at_once
     from spikeport.compiler.errors import SpikeportError, printable
 
     signal.signal(signal.SIGTERM, _end)  # so that what runs below cleans up
     try:
-        app()
+        if not ran_at_once(sys.argv[1:]):
+            from spikeport.cli.app import app
+
+            app()
     except SpikeportError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
@@ -67,4 +70,6 @@ def _value(word: str) -> str:
 
 
 def _is_file(word: str) -> bool:
-    return word.endswith((".nir", ".npz", ".yaml", ".yml", ".json")) or os.path.isfile(word)
+    return word.endswith((".nir", ".image", ".npz", ".yaml", ".yml", ".json")) or os.path.isfile(
+        word
+    )

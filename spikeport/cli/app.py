@@ -10,6 +10,7 @@ import typer
 from spikeport.cli import about
 from spikeport.cli.options import (
     AsJson,
+    Calibration,
     ChipName,
     ChipNames,
     Chips,
@@ -17,11 +18,12 @@ from spikeport.cli.options import (
     Dt,
     Graph,
     InputKind,
+    Runnable,
     Settings,
     Skew,
     Slow,
 )
-from spikeport.cli.output import emit, say, verdict_of, worst_of
+from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
 
 app = typer.Typer(
     name="spikeport",
@@ -171,11 +173,17 @@ def _backends(text: str | None) -> list[str] | None:
 
 @app.command()
 def run(
-    graph: Graph,
-    backend: Annotated[str, typer.Option("--backend", help="reference, brian2, emulator or lava")],
-    input: Annotated[Path, typer.Option("--input", help=".npz with x, as for deploy")],
-    out: Annotated[Path, typer.Option("--out", help=".npz to write")],
-    chip: ChipName = "loihi1",
+    graph: Runnable,
+    input: Annotated[Path, typer.Option("--input", "--data", help=".npz with x, as for deploy")],
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="reference, brian2, emulator or lava (an image: emulator)"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help=".npz to write")] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option("--chip", help="chip name, or path of a chip's YAML file (loihi1)"),
+    ] = None,
     dialect: Dialect = None,
     dt: Dt = None,
     settings: Settings = None,
@@ -183,35 +191,46 @@ def run(
         list[str] | None, typer.Option("--probe", metavar="NODE.v", help="record v or u; repeat")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--input-kind", help="what x holds: spikes, counts or current")
-    ] = "spikes",
+        str | None,
+        typer.Option(
+            "--input-kind",
+            help="what x holds: spikes, counts or current (spikes; an "
+            "image: what it was compiled for)",
+        ),
+    ] = None,
     allow_skew: Skew = False,
     slow: Slow = 1,
     chips: Chips = 1,
     json: AsJson = False,
 ) -> None:
-    """Run a graph on one backend; write its spikes.
+    """Run a graph or a saved image on one backend; write its spikes.
 
     Arrays by population name, (sample, step, *shape) on the time axis of the input, and NAME.v or
     NAME.u where probed or where an output is analog: floats of the reference, integers of the
     chip.
     """
     from spikeport.cli.progress import progress_bars
-    from spikeport.cli.run_file import run_file
+    from spikeport.compiler.load.image_bytes import is_image
 
     with progress_bars() as progress:
-        plain = run_file(
-            graph, backend, input, out, chip, (dialect, dt, settings or ()), probe or (), kind,
-            allow_skew, slow, chips, progress, say,
-        )  # fmt: skip
-    if json:
-        emit(plain)
-    else:
-        for name, row in plain["populations"].items():
-            print(f"{name}: {row['spikes']} spikes, lag {row['lag']}")
-        for name in plain["analog"]:
-            print(f"{name}: analog, its v is written")
-        print(f"wrote {plain['out']}")
+        if is_image(graph):
+            from spikeport.cli.run_image import run_image
+
+            compiled = {
+                "--chip": chip, "--dialect": dialect, "--dt": dt, "--set": settings,
+                "--allow-skew": allow_skew, "--slow": slow > 1, "--chips": chips > 1,
+            }  # fmt: skip
+            plain = run_image(
+                graph, backend, input, out, compiled, probe or (), kind, progress, say
+            )
+        else:
+            from spikeport.cli.run_file import run_file
+
+            plain = run_file(
+                graph, backend, input, out, chip or "loihi1", (dialect, dt, settings or ()),
+                probe or (), kind or "spikes", allow_skew, slow, chips, progress, say,
+            )  # fmt: skip
+    emit(plain) if json else print_ran(plain)
 
 
 @app.command()
@@ -255,6 +274,34 @@ def compare(
         raise typer.Exit(1)
 
 
+@app.command(name="compile")
+def compile_(
+    graph: Graph,
+    chip: ChipName,
+    out: Annotated[Path, typer.Option("--out", help="file to write, such as NET.image")],
+    dialect: Dialect = None,
+    dt: Dt = None,
+    settings: Settings = None,
+    data: Calibration = None,
+    input: InputKind = "spikes",
+    allow_skew: Skew = False,
+    slow: Slow = 1,
+    chips: Chips = 1,
+    json: AsJson = False,
+) -> None:
+    """Take a graph to the cores of a chip and keep it: `run` takes the file, in a moment."""
+    from spikeport.cli.compile_file import compile_file
+
+    plain = compile_file(
+        graph, chip, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, chips, say
+    )
+    if json:
+        emit(plain)
+    else:
+        print(f"{plain['resources']['cores']} cores of {plain['chip']}")
+        print(f"wrote {plain['out']} ({plain['bytes']} bytes)")
+
+
 @app.command()
 def export(
     graph: Graph,
@@ -264,9 +311,7 @@ def export(
     dialect: Dialect = None,
     dt: Dt = None,
     settings: Settings = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="calibration data; else scales from the weights")
-    ] = None,
+    data: Calibration = None,
     input: InputKind = "spikes",
     allow_skew: Skew = False,
     slow: Slow = 1,

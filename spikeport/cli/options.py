@@ -9,6 +9,9 @@ import typer
 
 Graph = Annotated[Path, typer.Argument(help="NIR file (.nir)", show_default=False)]
 ChipName = Annotated[str, typer.Option("--chip", help="chip name, or path of a chip's YAML file")]
+Runnable = Annotated[
+    Path, typer.Argument(help="NIR file (.nir), or saved image (.image)", show_default=False)
+]
 ChipNames = Annotated[
     str,
     typer.Option("--chip", metavar="NAME[,NAME…]",
@@ -24,6 +27,9 @@ Dt = Annotated[float | None, typer.Option("--dt", help="seconds per time step", 
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="[NODE.]FIELD=VALUE", help="one field of the semantics; repeat"),
+]
+Calibration = Annotated[
+    Path | None, typer.Option("--data", help="calibration data; else scales from the weights")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
 InputKind = Annotated[

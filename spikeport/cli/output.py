@@ -13,6 +13,16 @@ def emit(plain: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_ran(plain: dict[str, Any]) -> None:
+    """Print what `run` returns: totals, and where the arrays are."""
+    for name, row in plain["populations"].items():
+        print(f"{name}: {row['spikes']} spikes, lag {row['lag']}")
+    for name in plain["analog"]:
+        print(f"{name}: analog, {'nothing is' if plain['out'] is None else 'its v is'} written")
+    if plain["out"] is not None:
+        print(f"wrote {plain['out']}")
+
+
 def say(text: str) -> None:
     """Print a message on stderr."""
     from spikeport.compiler.errors import printable

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spikeport import backends, verbs
 from spikeport.cli.typed import typed
+from spikeport.cli.written import written
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
 from spikeport.compiler.pipeline import to_clocked
+from spikeport.compiler.probe import parse_probe
 from spikeport.data import read_data
-from spikeport.files import check_file, write_arrays
+from spikeport.files import check_file
 
 Contract = tuple[str | None, float | None, Iterable[str]]
 
 
 def run_file(
     graph: Path,
-    backend: str,
+    backend: str | None,
     x: Path,
-    out: Path,
+    out: Path | None,
     chip: str,
     said: Contract,
     probe: Sequence[str],
@@ -42,21 +42,23 @@ def run_file(
     net = verbs.load(graph, *said)
     for repair in net.repairs:
         say(repair)
-    check_file(out)
+    if out is not None:
+        check_file(out)
+    if backend is None:
+        raise DataError(
+            "it is not said what runs the graph",
+            "the float reference and a chip's emulator answer differently",
+            "--backend reference, brian2, emulator or lava",
+        )
     backends.find(backend)
     contract.require_said(net.semantics, typed())
     contract.require_dt(net.semantics, typed())
     data = read_data(x, net, kind, "--input-kind")
     clocked = to_clocked(net)
     populations = {name: clocked.populations[name] for name in clocked.neurons}
+    sizes = {name: each.size for name, each in populations.items()}
     for key in probe:
-        name, _, variable = key.rpartition(".")
-        if name not in populations or variable not in ("u", "v"):
-            raise DataError(
-                f"there is nothing to probe at {key!r}",
-                f"populations are {', '.join(list(populations)[:8])}; variables are u and v",
-                f"--probe {next(iter(populations))}.v",
-            )
+        parse_probe(key, sizes)
     noun: Any = net
     if backend not in verbs.FLOAT_BACKENDS:
         noun = verbs.compile(net, chip, data, allow_skew=allow_skew, slow=slow, chips=chips)
@@ -71,24 +73,10 @@ def run_file(
         progress(backend, done, total)
 
     traces = verbs.run(noun, data, backend=backend, probe=probe, progress=show)
-    spiking = [name for name in populations if name in traces.spikes]
-    arrays = {name: traces.window(name) for name in spiking}
-    arrays = {name: a.astype(np.min_scalar_type(a.max(initial=0))) for name, a in arrays.items()}
-    arrays |= {key: traces.probe_window(key) for key in probe}
-    totals = {name: int(arrays[name].sum(dtype=np.int64)) for name in spiking}
-    for key, array in arrays.items():
-        name = key if key in populations else key.rpartition(".")[0]
-        arrays[key] = array.reshape(*array.shape[:2], *populations[name].shape)
-    write_arrays(out, arrays)
+    shapes = {name: each.shape for name, each in populations.items()}
     return {
         "backend": backend,
-        "samples": traces.samples,
-        "steps": traces.model_steps,
-        "populations": {
-            name: {"spikes": totals[name], "lag": traces.lags.get(name, 0)} for name in spiking
-        },
-        "analog": analog,
+        **written(traces, shapes, probe, analog, out),
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),
-        "out": str(out),
     }

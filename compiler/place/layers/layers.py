@@ -27,7 +27,7 @@ from spikeport.compiler.place.layers.memory import (
     input_bytes,
     weight_bytes,
 )
-from spikeport.compiler.place.routes import find_routes
+from spikeport.compiler.place.routes import Routes
 from spikeport.compiler.program import Program
 
 Share = tuple[str, Array, int]  # population, its neurons, core
@@ -73,13 +73,12 @@ def place_layers(program: Program, chip: Chip, chips: int) -> Image:
         )
     shares += _constants_beside(program, shares)
     slices = tuple(Slice(*share) for share in shares)
-    rows = {each.name: each.rows for each in program.synapses}
     uses = [_use(program, chip, core, share, layers) for share in shares if share[0] in layers]
     return Image(
         program,
         chip,
         slices,
-        find_routes(program, slices, rows),
+        Routes(program, slices),
         tuple(sorted(uses, key=lambda use: use.core)),
         chips,
         LayerPlan(layers),

@@ -6,8 +6,8 @@ neurons change places between slices where that saves packets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,123 +16,130 @@ import scipy.sparse as sp
 from spikeport.compiler.errors import Violation
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.place.counts import ones_in
 from spikeport.compiler.place.lists.memory import list_bits
-from spikeport.compiler.place.lists.order import neuron_order
+from spikeport.compiler.place.lists.need import (
+    NOT_PUBLISHED,
+    RESOURCES,
+    Ordered,
+    inputs_of,
+    limits_of,
+    load_of,
+    needs_of,
+    ordered,
+)
+from spikeport.compiler.place.lists.order import DENSE, neuron_order
 from spikeport.compiler.place.lists.refine import refine
-from spikeport.compiler.place.routes import count_each
-from spikeport.compiler.program import CellPopulation, Program, Synapses
+from spikeport.compiler.place.structure import by_chance
+from spikeport.compiler.program import Program, Synapses
 
-NOT_PUBLISHED = 1 << 62  # no figure is above it
-#: Resource of a core -> (its words after a number, what to do where one neuron breaks it).
-RESOURCES = {
-    "compartments": ("compartments", "use fewer neurons"),
-    "in_axons": ("in-axons", "keep at most {limit} inputs of a neuron"),
-    "out_axons": ("out-axons", "let a neuron reach at most {limit} cores"),
-    "synaptic_memory_bits": ("bits of synaptic memory", "keep at most {inputs} inputs of a neuron"),
-    "compartment_configs": ("compartment configurations", "let neurons share time constants"),
-    "threshold_configs": ("threshold configurations", "let neurons share thresholds"),
-}
+LARGE = 1_000_000  # synapses of a population; smaller ones are searched without a test
+AHEAD = 64  # slices from which on many are cut at once
+ROOM = 0.993  # of a core's limits that these are meant to take, and at least do:
+TAKEN = 0.95
+
+Bounds = list[int]
+Found = list[Violation | str]
 
 
 @dataclass(frozen=True, eq=False)
-class Ordered:
-    """A population in the order in which it is cut.
+class Cut:
+    """Populations in order, and where they are cut; each mapping by population.
 
     Attributes:
-        name, population: who.
-        order: neuron at each place of the order, (n,).
-        incoming: projections that end in it, with their rows in that order.
-        codes: (n, 2) numbers of each neuron's compartment and threshold configuration.
-        grain: slices of whole multiples of it are tried too (channels of a map).
+        ordered: in the order in which they are cut.
+        bounds: places of the order where slices begin and end.
+        lists: per projection the synapses of each sender in each slice.
+        out_axons: how many slices each neuron sends to, (n,); 0 where the chip has no limit.
+        violations: what no cut can keep; then the others may be missing.
     """
 
-    name: str
-    population: CellPopulation
-    order: Array
-    incoming: tuple[tuple[Synapses, sp.csr_matrix], ...]
-    codes: Array
-    grain: int
-
-    @property
-    def from_others(self) -> list[sp.csr_matrix]:
-        """Weights from other populations, rows in the order."""
-        return [matrix for each, matrix in self.incoming if each.pre != self.name]
-
-    @property
-    def from_itself(self) -> list[sp.csr_matrix]:
-        """Weights from the population to itself, rows in the order."""
-        return [matrix for each, matrix in self.incoming if each.pre == self.name]
-
-    def taken_in(self, order: Array) -> Ordered:
-        """Return the same with its places taken in another order, (n,)."""
-        incoming = tuple((each, matrix[order]) for each, matrix in self.incoming)
-        return replace(self, order=self.order[order], incoming=incoming, codes=self.codes[order])
+    ordered: Mapping[str, Ordered]
+    bounds: Mapping[str, Bounds]
+    lists: Mapping[str, Sequence[sp.csr_array]]
+    out_axons: Mapping[str, Array]
+    violations: Found
 
 
-def ordered_for_cutting(program: Program, name: str) -> Ordered:
-    """Return a population in an order in which those that share inputs are neighbours."""
-    population = program.populations[name]
-    rows = tuple((each, each.rows) for each in program.into(name))
-    cell = population.cell
-    codes = np.zeros((population.size, 2), np.int64)
-    if cell is not None:
-        table = np.stack(cell.configuration)
-        codes[:, 0] = np.unique(table, axis=1, return_inverse=True)[1].ravel()
-        codes[:, 1] = np.unique(cell.v_threshold, return_inverse=True)[1].ravel()
-    grain = population.shape[0] if len(population.shape) == 3 else 1
-    natural = Ordered(name, population, np.arange(population.size), rows, codes, grain)
-    order = neuron_order(natural.from_others, population.shape, natural.from_itself)
-    return natural.taken_in(order)
-
-
-Bounds = dict[str, list[int]]
-
-
-def cut(
-    program: Program, core: Lists
-) -> tuple[dict[str, Ordered], Bounds, dict[str, Array], list[Violation | str]]:
-    """Return populations in order, their cuts, out-axons per neuron, and what no cut can keep.
+def cut(program: Program, core: Lists) -> Cut:
+    """Return the cuts of all populations.
 
     How many cores a neuron sends to depends on how its targets are cut, so what has too many
     out-axons is cut further until nothing has.
     """
-    sizes = {name: program.populations[name].size for name in program.populations}
-    out_axons = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
-    ordered = {name: ordered_for_cutting(program, name) for name in program.neurons}
-    bounds: Bounds = {}
-    violations: list[Violation | str] = []
-    for name, each in ordered.items():
+    out_axons = {name: np.zeros(each.size, np.int64) for name, each in program.populations.items()}
+    found: dict[str, Ordered] = {}
+    bounds: dict[str, Bounds] = {}
+    violations: Found = []
+    for name in program.neurons:
+        search = _searched(program, name)
+        each = ordered(program, name, core, _order(program, name, search))
         broken = _alone(each, out_axons[name], core)
         violations += broken
         bounds[name] = [0] if broken else _slices(each, core)
-        ordered[name] = each if broken else _refined(each, bounds[name], core)
-    again = core.out_axons is not None and not violations
+        found[name] = each if broken else _refined(each, bounds[name], core, search)
+    if violations:
+        return Cut(found, bounds, {}, out_axons, violations)
+    lists = {name: each.lists(bounds[name]) for name, each in found.items()}
+    again = core.out_axons is not None
     while again:
-        out_axons = _reached(ordered, bounds, sizes)
+        out_axons = _reached(found, lists, out_axons)
         again = False
-        for name, each in ordered.items():
+        for name, each in found.items():
             sent = out_axons[name][each.order]
             broken = _alone(each, sent, core)
-            further = bounds[name] if broken else _further(bounds[name], sent, core)
             violations += broken
-            again |= len(further) > len(bounds[name])
-            bounds[name] = further
+            further = bounds[name] if broken else _further(bounds[name], sent, core)
+            if len(further) > len(bounds[name]):
+                again, bounds[name], lists[name] = True, further, each.lists(further)
         again &= not violations
-    return ordered, bounds, out_axons, violations
+    return Cut(found, bounds, lists, out_axons, violations)
 
 
-def _refined(each: Ordered, bounds: list[int], core: Lists) -> Ordered:
+def _searched(program: Program, name: str) -> list[Synapses]:
+    """Return the projections into a population, or none where no order can gain anything."""
+    into = program.into(name)
+    if sum(each.count for each in into) <= LARGE or not all(map(_without_structure, into)):
+        return into
+    return []
+
+
+def _without_structure(each: Synapses) -> bool:
+    """Is a projection dense, or drawn by chance."""
+    places = each.stored.shape[0] * each.stored.shape[1]
+    return each.count > DENSE * places or by_chance(each.stored)
+
+
+def _order(program: Program, name: str, search: Sequence[Synapses]) -> Array:
+    """Return the neurons in an order in which those that share inputs are neighbours."""
+    rows = [(each, each.rows) for each in search]
+    return neuron_order(
+        [matrix for each, matrix in rows if each.pre != name],
+        program.populations[name].shape,
+        [matrix for each, matrix in rows if each.pre == name],
+    )
+
+
+def _refined(each: Ordered, bounds: Bounds, core: Lists, search: Sequence[Synapses]) -> Ordered:
     """Return neurons exchanged between the slices, where fewer packets are sent and all fit."""
-    if each.grain > 1 or len(bounds) < 3:
+    if each.grain > 1 or len(bounds) < 3 or not search:
         return each
-    own = [matrix[:, each.order] for matrix in each.from_itself]
-    places = refine(np.arange(each.order.size), bounds, each.from_others, own)
+    inputs = [one.rows[each.order] for one in search if one.pre != each.name]
+    own = [one.rows[each.order][:, each.order] for one in search if one.pre == each.name]
+    places = refine(np.arange(each.order.size), bounds, inputs, own)
     other = each.taken_in(places)
-    fit = all(load_of(need_of(other, core, *pair), core) <= 1 for pair in pairwise(bounds))
-    return other if fit else each
+    return other if _fit(other, core, bounds) else each
 
 
-def _further(bounds: list[int], sent: Array, core: Lists) -> list[int]:
+def _fit(each: Ordered, core: Lists, bounds: Bounds) -> bool:
+    return bool((_loads(each, core, bounds) <= 1).all())
+
+
+def _loads(each: Ordered, core: Lists, bounds: Bounds) -> Array:
+    return np.asarray(load_of(needs_of(each, core, bounds), limits_of(core)))
+
+
+def _further(bounds: Bounds, sent: Array, core: Lists) -> Bounds:
     """Return the bounds with every slice that has too many out-axons cut in equal parts."""
     most = 1 if core.out_axons is None else core.out_axons.whole
     new = [0]
@@ -143,26 +150,23 @@ def _further(bounds: list[int], sent: Array, core: Lists) -> list[int]:
 
 
 def _reached(
-    ordered: dict[str, Ordered], bounds: Bounds, sizes: dict[str, int]
+    found: Mapping[str, Ordered],
+    lists: Mapping[str, Sequence[sp.csr_array]],
+    sizes: Mapping[str, Array],
 ) -> dict[str, Array]:
     """Return, per neuron, how many slices it sends to."""
-    reached = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
-    for post, each in ordered.items():
-        for first, end in pairwise(bounds[post]):
-            senders: dict[str, list[Array]] = {}
-            for synapses, matrix in each.incoming:
-                senders.setdefault(synapses.pre, []).append(_sources(matrix, first, end))
-            for pre, found in senders.items():
-                reached[pre][np.unique(np.concatenate(found))] += 1
+    reached = {name: np.zeros_like(each) for name, each in sizes.items()}
+    for name, each in found.items():
+        senders: dict[str, sp.csr_array] = {}
+        for (synapses, _), held in zip(each.incoming, lists[name], strict=True):
+            some, pre = ones_in(held), synapses.pre
+            senders[pre] = senders[pre] + some if pre in senders else some
+        for pre, held in senders.items():
+            reached[pre] += np.bincount(held.indices, minlength=reached[pre].size)
     return reached
 
 
-def _sources(matrix: sp.csr_matrix, first: int, end: int) -> Array:
-    """Return the columns of the weights in rows first .. end, one for each weight."""
-    return np.asarray(matrix.indices[matrix.indptr[first] : matrix.indptr[end]])
-
-
-def _slices(each: Ordered, core: Lists) -> list[int]:
+def _slices(each: Ordered, core: Lists) -> Bounds:
     """Return where slices begin and end: as few as possible, and balanced.
 
     Maps are cut once at any neuron and once at whole positions only (their lists are dense
@@ -172,34 +176,64 @@ def _slices(each: Ordered, core: Lists) -> list[int]:
     return _balanced(each, core, min(cuts, key=len))
 
 
-def _bounds(each: Ordered, core: Lists, grain: int) -> list[int]:
+def _bounds(each: Ordered, core: Lists, grain: int) -> Bounds:
     """Return where slices begin and end: as large as they fit, in multiples of `grain`."""
-    bounds, guess = [0], each.order.size
-    while bounds[-1] < each.order.size:
+    bounds, guess, size = [0], each.order.size, each.order.size
+    before = np.concatenate([[0], np.cumsum(each.inputs[each.order])])
+    while bounds[-1] < size:
         first = bounds[-1]
-        largest = min(core.compartments.whole, each.order.size - first)
+        largest = min(core.compartments.whole, size - first)
 
         def load(count: int, first: int = first) -> float:
-            return load_of(need_of(each, core, first, first + count), core)
+            return float(_loads(each, core, [first, first + count])[0])
 
         guess = count = max(_largest_fitting(load, largest, guess), 1)
         if count > grain and count < largest:
             count -= count % grain
         bounds.append(first + count)
+        if grain == 1 and size - first > AHEAD * count:
+            bounds += _ahead(each, core, before, first, first + count)
     return bounds
 
 
-def _balanced(each: Ordered, core: Lists, bounds: list[int]) -> list[int]:
+def _ahead(each: Ordered, core: Lists, before: Array, first: int, end: int) -> Bounds:
+    """Return where slices behind a full one end, as long as those alike to it are as full.
+
+    They are counted together, more and more at once while all are right.
+
+    Args:
+        each: the population.
+        core: what has to hold a slice.
+        before: synapses of all neurons before each place of the order, (n + 1,).
+        first, end: of the full slice.
+    """
+    most = core.compartments.whole
+    share = int(ROOM * (before[end] - before[first]) / _loads(each, core, [first, end])[0])
+    bounds, batch = [end], 2
+    while True:
+        ends = bounds[-1:]
+        while len(ends) <= batch and ends[-1] < each.order.size:
+            room = int(np.searchsorted(before, before[ends[-1]] + share, "right")) - 1
+            last = ends[-1] + most if end - first == most else min(room, ends[-1] + most)
+            ends.append(min(max(last, ends[-1] + 1), each.order.size))
+        if len(ends) == 1:
+            return bounds[1:]
+        loads = _loads(each, core, ends)
+        wrong = np.flatnonzero((loads > 1) | (loads < TAKEN))
+        bounds += ends[1 : 1 + (wrong[0] if wrong.size else len(loads))]
+        if wrong.size:
+            return bounds[1:]
+        batch *= 2
+
+
+def _balanced(each: Ordered, core: Lists, bounds: Bounds) -> Bounds:
     """Return as many slices of nearly equal size, where these fit too."""
     slices, grains = len(bounds) - 1, each.order.size // each.grain
     if slices < 2 or slices > grains:
         return bounds
-    even: list[int] = (np.arange(slices + 1) * grains // slices * each.grain).tolist()
-    return (
-        even
-        if all(load_of(need_of(each, core, *pair), core) <= 1 for pair in pairwise(even))
-        else bounds
-    )
+    even: Bounds = (np.arange(slices + 1) * grains // slices * each.grain).tolist()
+    most = int(np.add.reduceat(each.inputs[each.order], even[:-1]).argmax())  # likely the fullest
+    return even if _fit(each, core, even[most : most + 2]) and _fit(each, core, even) else bounds
 
 
 def _largest_fitting(load: Callable[[int], float], largest: int, guess: int) -> int:
@@ -215,18 +249,18 @@ def _largest_fitting(load: Callable[[int], float], largest: int, guess: int) -> 
     return low
 
 
-def _alone(each: Ordered, sent: Array, core: Lists) -> list[Violation | str]:
+def _alone(each: Ordered, sent: Array, core: Lists) -> Found:
     """Return every limit that a neuron breaks by itself, with the worst such neuron."""
     in_axons, bits, most = (np.zeros(each.order.size, np.int64) for _ in range(3))
-    for synapses, matrix in each.incoming:
-        inputs = np.diff(matrix.indptr).astype(np.int64)
+    one = np.ones(1, np.int64)
+    for synapses, ones in each.incoming:
+        inputs = inputs_of(ones)[each.order]
         in_axons += inputs
-        one = list_bits(
-            np.ones(1, np.int64), 1, synapses.weight_bits, synapses.delay_steps > 1, core
-        )
-        bits += inputs * one[0]
-        most = np.maximum(most, one[0])
-    found: list[Violation | str] = []
+        width, delayed = synapses.weight_bits, synapses.delay_steps > 1
+        price = list_bits(one, np.arange(2), one, width, delayed, core)[0]
+        bits += inputs * price
+        most = np.maximum(most, price)
+    found: Found = []
     for name, figures in (
         ("in_axons", in_axons), ("out_axons", sent), ("synaptic_memory_bits", bits)
     ):  # fmt: skip
@@ -241,38 +275,3 @@ def _alone(each: Ordered, sent: Array, core: Lists) -> list[Violation | str]:
         told = fix.format(limit=limit, inputs=limit // max(int(most[worst]), 1))
         found.append(Violation(who, words, int(figures[worst]), limit, told))
     return found
-
-
-def need_of(each: Ordered, core: Lists, first: int, end: int) -> dict[str, int]:
-    """Return what the neurons at places first .. end of the order ask of a core, by resource.
-
-    Out-axons are not among it: they depend on how everything else is cut.
-    """
-    in_axons = bits = count = 0
-    for synapses, matrix in each.incoming:
-        per_axon = count_each(_sources(matrix, first, end), matrix.shape[1])[1]
-        in_axons += per_axon.size
-        count += int(matrix.indptr[end] - matrix.indptr[first])
-        if core.synaptic_memory_bits is not None:
-            delayed = synapses.delay_steps > 1
-            bits += list_bits(per_axon, end - first, synapses.weight_bits, delayed, core)[0]
-    return {
-        "compartments": end - first,
-        "in_axons": in_axons,
-        "out_axons": 0,
-        "synaptic_memory_bits": bits,
-        "compartment_configs": np.unique(each.codes[first:end, 0]).size,
-        "threshold_configs": np.unique(each.codes[first:end, 1]).size,
-        "synapses": count,
-    }
-
-
-def load_of(need: dict[str, int], core: Lists) -> float:
-    """Return the largest share of a core's limits that a need takes; above 1 it does not fit."""
-    return max(need[name] / limit for name, limit in limits_of(core).items())
-
-
-def limits_of(core: Lists) -> dict[str, int]:
-    """Return the limits that are published, by resource."""
-    figures = ((name, getattr(core, name)) for name in RESOURCES)
-    return {name: figure.whole for name, figure in figures if figure is not None}

@@ -6,7 +6,7 @@ cores where spikes have short ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,17 +17,11 @@ from spikeport.compiler.errors import FitError, Violation
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.lists.cut import RESOURCES, cut, limits_of, load_of, need_of
-from spikeport.compiler.place.lists.memory import list_bits
+from spikeport.compiler.place.lists.cut import cut
+from spikeport.compiler.place.lists.need import RESOURCES, limits_of, load_of, needs_of
 from spikeport.compiler.place.mesh.assign import assign
-from spikeport.compiler.place.routes import (
-    OUTSIDE,
-    find_routes,
-    mesh_of,
-    moved,
-    traffic_between,
-)
-from spikeport.compiler.program import CellPopulation, Program, Synapses
+from spikeport.compiler.place.routes import Routes, mesh_of, traffic_of
+from spikeport.compiler.program import Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +47,20 @@ Open = list[Part]  # a core that is being filled
 def place_lists(program: Program, chip: Chip, chips: int) -> Image:
     """Return the Program on cores of lists; see `place`."""
     core = _lists(chip)
-    ordered, bounds, out_axons, violations = cut(program, core)
+    made, limits = cut(program, core), limits_of(core)
     cores: list[Open] = []
-    for name, each in ordered.items():
-        sent = out_axons[name][each.order]
-        for first, end in pairwise(bounds[name]):
-            need = need_of(each, core, first, end)
-            need["out_axons"] = int(sent[first:end].sum())
+    for name, each in made.ordered.items():
+        bounds, sent = made.bounds[name], made.out_axons[name][each.order]
+        if len(bounds) == 1:
+            continue
+        needs = needs_of(each, core, bounds, made.lists.get(name))
+        needs["out_axons"] = np.add.reduceat(sent, bounds[:-1])
+        rows = zip(*(figures.tolist() for figures in needs.values()), strict=True)
+        for (first, end), figures in zip(pairwise(bounds), rows, strict=True):
             neurons = np.sort(each.order[first:end])
-            _put(cores, Part(name, neurons, need, _tables(each.population, neurons)), core)
+            need = dict(zip(needs, figures, strict=True))
+            _put(cores, Part(name, neurons, need, each.tables(first, end)), limits)
+    violations = [*made.violations]
     if len(cores) > chip.cores * chips:
         violations.append(_too_many(program, cores, chip, chips))
     if violations:
@@ -73,22 +72,19 @@ def place_lists(program: Program, chip: Chip, chips: int) -> Image:
     logical = tuple(
         Slice(part.name, part.neurons, number) for number, each in enumerate(cores) for part in each
     )
-    rows = {each.name: each.rows for each in program.synapses}
-    routes = find_routes(program, logical, rows, _is_sparse(core))
-    where = assign(traffic_between(routes, len(cores)), mesh_of(chip, chips))
-    sending = np.zeros(len(cores), np.int64)
-    for route in routes:
-        inside = route.source_cores[route.source_cores != OUTSIDE]
-        sending += np.bincount(inside, minlength=len(cores))
+    traffic = traffic_of(program, logical, made.lists, len(cores))
+    where = assign(traffic, mesh_of(chip, chips))
+    sending = np.asarray(traffic.sum(axis=0)).ravel()
     uses = [
-        _use(chip, core, int(where[number]), each, int(sending[number]))
+        _use(chip, limits, int(where[number]), each, int(sending[number]))
         for number, each in enumerate(cores)
     ]
+    slices = tuple(Slice(part.population, part.neurons, int(where[part.core])) for part in logical)
     return Image(
         program,
         chip,
-        tuple(Slice(part.population, part.neurons, int(where[part.core])) for part in logical),
-        moved(routes, where),
+        slices,
+        Routes(program, slices, core),
         tuple(sorted(uses, key=lambda use: use.core)),
         chips,
     )
@@ -100,21 +96,6 @@ def _lists(chip: Chip) -> Lists:
     return chip.core
 
 
-def _tables(
-    population: CellPopulation, neurons: Array
-) -> dict[str, frozenset[tuple[str | int, ...]]]:
-    """Return the entries that neurons need in a core's tables of configurations."""
-    cell = population.cell
-    if cell is None:
-        return {}
-    columns = np.unique(np.stack([each[neurons] for each in cell.configuration]), axis=1)
-    kind = type(cell).__name__
-    return {
-        "compartment_configs": frozenset((kind, *entry) for entry in columns.T.tolist()),
-        "threshold_configs": frozenset((v,) for v in np.unique(cell.v_threshold[neurons]).tolist()),
-    }
-
-
 def _together(parts: Open) -> dict[str, int]:
     """Return what parts need on one core: sums, and tables shared."""
     total = {name: sum(part.need[name] for part in parts) for name in parts[0].need}
@@ -123,9 +104,9 @@ def _together(parts: Open) -> dict[str, int]:
     return total
 
 
-def _put(cores: list[Open], part: Part, core: Lists) -> None:
+def _put(cores: list[Open], part: Part, limits: Mapping[str, int]) -> None:
     """Add neurons to the last core if they still fit there, else open a core."""
-    if cores and load_of(_together([*cores[-1], part]), core) <= 1:
+    if cores and load_of(_together([*cores[-1], part]), limits) <= 1:
         cores[-1].append(part)
     else:
         cores.append([part])
@@ -145,19 +126,8 @@ def _too_many(program: Program, cores: list[Open], chip: Chip, chips: int) -> Vi
     return Violation(program.name, "cores", len(cores), limit, fix)
 
 
-def _is_sparse(core: Lists) -> Callable[[Synapses, Array, int], bool]:
-    """Return the question whether a slice's lists of a projection store an index per synapse."""
-
-    def asked(synapses: Synapses, per_axon: Array, targets: int) -> bool:
-        delayed = synapses.delay_steps > 1
-        return not list_bits(per_axon, targets, synapses.weight_bits, delayed, core)[1]
-
-    return asked
-
-
-def _use(chip: Chip, core: Lists, number: int, each: Open, out_axons: int) -> CoreUse:
+def _use(chip: Chip, limits: Mapping[str, int], number: int, each: Open, out_axons: int) -> CoreUse:
     total = _together(each) | {"out_axons": out_axons}
-    limits = limits_of(core)
     counted = ("compartments", "in_axons", "out_axons")  # the others need a formula or a table
     held = {
         name: (total[name], limits.get(name)) for name in RESOURCES if name in (*limits, *counted)

@@ -41,25 +41,35 @@ def index_bits(targets: int, core: Lists) -> int:
 
 
 def list_bits(
-    synapses: Array, targets: int, weight_bits: int, delayed: bool, core: Lists
-) -> tuple[int, bool]:
-    """Return (bits, dense) of one projection's lists on a core, in its cheaper format.
+    lengths: Array,
+    starts: Array,
+    targets: Array,
+    weight_bits: int,
+    delayed: bool,
+    core: Lists,
+) -> tuple[Array, Array]:
+    """Return (bits, dense) of one projection's lists in each slice, in its cheaper format.
 
     Args:
-        synapses: how many synapses each in-axon has there; lists of no synapse cost nothing.
-        targets: compartments that the lists run over.
+        lengths: synapses of each in-axon, slice by slice, none 0, int (n,).
+        starts: where the in-axons of each slice begin, and the end, (slices + 1,).
+        targets: compartments of each slice, (slices,).
         weight_bits: per weight.
         delayed: are delays longer than one step stored.
         core: the formula.
     """
-    lengths = np.bincount(synapses)  # lists of equal length cost the same: count, then price
-    lengths[:1] = 0
-    some = np.flatnonzero(lengths)
     delay = _whole(core.delay_bits, 0) if delayed else 0
     bits = _whole(core.synapse_bits, weight_bits) + delay
-    sparse = int((axon_bits(some, bits + index_bits(targets, core), core) * lengths[some]).sum())
-    dense = int(axon_bits(np.int64(targets), bits, core)) * int(lengths.sum())
-    return min(sparse, dense), dense <= sparse
+    dense = axon_bits(targets, bits, core) * np.diff(starts)
+    sparse = np.zeros_like(dense)
+    longest = np.arange(int(lengths.max(initial=0)) + 1)
+    widths = np.array([index_bits(count, core) for count in targets.tolist()], np.int64)
+    some = starts[:-1] < starts[1:]
+    for width in np.unique(widths[some]).tolist():
+        each = axon_bits(longest, bits + width, core)[lengths]  # lists of equal length cost alike
+        sums = np.add.reduceat(each, starts[:-1][some])
+        sparse[some] = np.where(widths[some] == width, sums, sparse[some])
+    return np.minimum(sparse, dense), dense <= sparse
 
 
 def _whole(figure: Figure | None, absent: int) -> int:

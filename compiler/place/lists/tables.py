@@ -125,7 +125,8 @@ class _CoreLists:
         senders = np.flatnonzero(per_axon)
         length = per_axon[senders].astype(np.int32)
         delayed = each.delay_steps > 1
-        dense = list_bits(length, block.shape[0], each.weight_bits, delayed, self.core)[1]
+        only, targets = np.array([0, length.size]), np.array([block.shape[0]])
+        dense = list_bits(length, only, targets, each.weight_bits, delayed, self.core)[1][0]
         self.axons.append(
             (
                 np.full(senders.size, pre, np.int32),

@@ -8,31 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import scipy.sparse as sp
 
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.figure import Figure
-from spikeport.compiler.image import Image
+from spikeport.compiler.image import Image, Slice
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify.counts import synapses_in_slices
-from spikeport.compiler.place.verify.routes import packets_out, wrong_routes
+from spikeport.compiler.place.verify.counts import (
+    FROM_HOST,
+    axons_in,
+    cores_of,
+    synapses_in_slices,
+)
+from spikeport.compiler.place.verify.routes import wrong_routes
 from spikeport.compiler.program import Synapses
 
+TOGETHER = 32  # cores whose lists are counted at once
 ALWAYS = ("compartments", "in_axons", "out_axons")  # told even where no limit is published
 
 
 def wrong_on_lists(image: Image) -> Iterator[str]:
-    """Yield what is wrong with routes, and with what the cores hold; the slices are right."""
+    """Yield what is wrong with what the cores hold; the slices are right."""
+    yield from _wrong_uses(image, _held(image))
+
+
+def wrong_routes_on_lists(image: Image) -> Iterator[str]:
+    """Yield what is wrong with the routes; the slices are right."""
     counts = synapses_in_slices(image)
-    targets = np.array([part.neurons.size for part in image.slices], np.int64)
-    priced = [
-        _priced(image, each, table, targets)
+    sizes = np.array([part.neurons.size for part in image.slices], np.int64)
+    indexed = [
+        _priced(image, each, table.indices, table.data, sizes)[1]
         for each, table in zip(image.program.synapses, counts, strict=True)
     ]
-    wrong = [*wrong_routes(image, counts, [indexed for _, indexed in priced])]
-    yield from wrong
-    if not wrong:
-        yield from _wrong_uses(image, _held(image, counts, sum(bits for bits, _ in priced)))
+    yield from wrong_routes(image, counts, indexed)
 
 
 def _wrong_uses(image: Image, held: dict[str, Array]) -> Iterator[str]:
@@ -50,61 +57,89 @@ def _wrong_uses(image: Image, held: dict[str, Array]) -> Iterator[str]:
                 yield f"core {use.core} does not say how many {name} it holds"
 
 
-def _held(image: Image, counts: Sequence[sp.csr_array], bits: Array | int) -> dict[str, Array]:
+def _held(image: Image) -> dict[str, Array]:
     """Return resource -> what each core holds, by the core's number."""
-    cores = 1 + max(use.core for use in image.cores)
-    core_of = np.array([part.core for part in image.slices], np.int64)
-
-    def per_core(per_slice: Array | int) -> Array:
-        each = np.broadcast_to(per_slice, core_of.shape)
-        return np.bincount(core_of, each, cores).astype(np.int64)
-
-    axons = synapses = np.zeros(core_of.size, np.int64)
-    for table in counts:
-        axons = axons + np.bincount(table.indices, minlength=core_of.size)
-        synapses = synapses + np.bincount(table.indices, table.data, core_of.size)
+    cores, home = 1 + max(use.core for use in image.cores), cores_of(image)
     compartment_codes, threshold_codes = _codes(image)
-    return {
-        "compartments": per_core(np.array([part.neurons.size for part in image.slices])),
-        "in_axons": per_core(axons),
-        "out_axons": packets_out(image.routes, cores),
-        "synaptic_memory_bits": per_core(bits),
+    held = {
+        "compartments": np.zeros(cores, np.int64),
+        "in_axons": np.zeros(cores, np.int64),
+        "out_axons": np.zeros(cores, np.int64),
+        "synaptic_memory_bits": np.zeros(cores, np.int64),
         "compartment_configs": _different(image, compartment_codes, cores),
         "threshold_configs": _different(image, threshold_codes, cores),
-        "synapses": per_core(synapses),
+        "synapses": np.zeros(cores, np.int64),
     }
+    by_core: dict[int, list[Slice]] = {}
+    for part in image.slices:
+        by_core.setdefault(part.core, []).append(part)
+    numbers = list(by_core)
+    for first in range(0, len(numbers), TOGETHER):
+        parts = [part for core in numbers[first : first + TOGETHER] for part in by_core[core]]
+        _add_lists(image, parts, home, held)
+    return held
 
 
-def _priced(image: Image, each: Synapses, table: sp.csr_array, sizes: Array) -> tuple[Array, Array]:
+def _add_lists(
+    image: Image, parts: Sequence[Slice], home: dict[str, Array], held: dict[str, Array]
+) -> None:
+    """Add what these slices, all of their cores, hold and make others send."""
+    core_of = np.array([part.core for part in parts])
+    sizes = np.array([part.neurons.size for part in parts])
+    np.add.at(held["compartments"], core_of, sizes)
+    reached: dict[str, list[Array]] = {}
+    for each in image.program.synapses:
+        place, sender, synapses = axons_in(each, parts)
+        bits, _ = _priced(image, each, place, synapses, sizes)
+        np.add.at(held["in_axons"], core_of, np.bincount(place, minlength=sizes.size))
+        counted = np.bincount(place, synapses, sizes.size).astype(np.int64)
+        np.add.at(held["synapses"], core_of, counted)
+        np.add.at(held["synaptic_memory_bits"], core_of, bits)
+        width = home[each.pre].size
+        reached.setdefault(each.pre, []).append(core_of[place] * width + sender)
+    for pre, keys in reached.items():
+        once = len(keys) == 1 and np.unique(core_of).size == core_of.size
+        sender = (keys[0] if once else np.unique(np.concatenate(keys))) % home[pre].size
+        source = home[pre][sender]
+        np.add.at(held["out_axons"], *_counted(source[source != FROM_HOST]))
+
+
+def _counted(numbers: Array) -> tuple[Array, Array]:
+    counts = np.bincount(numbers)
+    return np.arange(counts.size), counts
+
+
+def _priced(
+    image: Image, each: Synapses, place: Array, lengths: Array, sizes: Array
+) -> tuple[Array, Array]:
     """Return the bits of a projection's lists in each slice, and whether these store indices.
 
     All lists of a slice are stored in the cheaper way, without indices where both cost the same.
+
+    Args:
+        image: for its chip.
+        each: the projection.
+        place, lengths: of each list, the number of its slice and its synapses.
+        sizes: neurons of each slice.
     """
     core = image.chip.core
     if not isinstance(core, Lists):
         raise TypeError(f"{image.chip.name} is not built of lists")
-    used, place = np.unique(table.indices, return_inverse=True)  # few of many slices
-    targets = sizes[used]
-    longest = int(table.data.max(initial=0))
-    lists = np.bincount(
-        place.astype(np.int64) * (longest + 1) + table.data,
-        minlength=used.size * (longest + 1),
-    ).reshape(used.size, longest + 1)
-    where, length = np.nonzero(lists)
-    number = lists[where, length]
+    longest = int(lengths.max(initial=0)) + 1
+    lists = np.bincount(place * longest + lengths, minlength=sizes.size * longest)
+    where, length = np.nonzero(lists.reshape(sizes.size, longest))
+    number = lists[where * longest + length]
     stored = _or(core.synapse_bits, each.weight_bits)
     if each.delay_steps > 1:
         stored += _or(core.delay_bits, 0)
-    index = np.array([_index_bits(count, core) for count in targets.tolist()], np.int64)
+    index = np.array([_index_bits(count, core) for count in sizes.tolist()], np.int64)
     with_index = np.bincount(
-        where, number * _list_bits(length, stored + index[where], core), used.size
+        where, number * _list_bits(length, stored + index[where], core), sizes.size
     )
-    without = np.bincount(where, number * _list_bits(targets[where], stored, core), used.size)
-    bits, indexed = np.zeros(sizes.size, np.int64), np.zeros(sizes.size, bool)
-    if core.synaptic_memory_bits is not None:
-        bits[used] = np.minimum(with_index, without)
-    indexed[used] = with_index < without
-    return bits, indexed
+    without = np.bincount(where, number * _list_bits(sizes[where], stored, core), sizes.size)
+    bits = np.minimum(with_index, without).astype(np.int64)
+    published = core.synaptic_memory_bits is not None
+    return bits if published else np.zeros_like(bits), with_index < without
 
 
 def _list_bits(synapses: Array, bits: Array | int, core: Lists) -> Array:
@@ -160,6 +195,8 @@ def _numbered(columns: Sequence[Array]) -> Array:
     """Return a number for each different row of a table, given by its columns."""
     codes = np.zeros(columns[0].size, np.int64)
     for column in columns:
+        if (column == column[:1]).all():
+            continue
         values = np.unique(column, return_inverse=True)[1].ravel()
         together = codes * (int(values.max(initial=0)) + 1) + values
         codes = np.unique(together, return_inverse=True)[1].ravel()

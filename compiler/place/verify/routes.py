@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from spikeport.compiler.image import Image, Route
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.place.verify.counts import FROM_HOST, cores_of
+from spikeport.compiler.place.verify.counts import cores_of
 
 
 def wrong_routes(
@@ -129,12 +129,3 @@ def _cores(image: Image) -> int:
 
 def _joined(columns: Sequence[Array]) -> Array:
     return np.concatenate([np.zeros(0, np.int64), *columns])
-
-
-def packets_out(routes: Sequence[Route], cores: int) -> Array:
-    """Return how many (neuron, target core) pairs leave each core, (cores,)."""
-    sent = np.zeros(cores, np.int64)
-    for route in routes:
-        inside = route.source_cores[route.source_cores != FROM_HOST]
-        sent += np.bincount(inside, minlength=cores)
-    return sent

@@ -19,23 +19,23 @@ from spikeport.compiler.place.lists.tables import tables
 from spikeport.compiler.place.verify.crossbar import wrong_on_crossbar
 from spikeport.compiler.place.verify.ensemble import wrong_on_ensemble
 from spikeport.compiler.place.verify.layers import wrong_on_layers
-from spikeport.compiler.place.verify.lists import wrong_on_lists
+from spikeport.compiler.place.verify.lists import wrong_on_lists, wrong_routes_on_lists
 from spikeport.compiler.place.verify.tables import wrong_tables
 
-#: Up to so many synapses the tables of a chip with lists are built and read back every time.
+#: Up to so many synapses routes and tables of a chip with lists are read back every time.
 ALWAYS_READ_BACK = 1_000_000
 
 
 def verify(image: Image, full: bool = False) -> Image:
     """Return the image as it is.
 
-    Where every synapse is, is compared always. On chips with lists, their weights and delays are
-    compared in the packed tables, which costs about as much as building these: without `full`
-    only up to `ALWAYS_READ_BACK` synapses.
+    What every core holds is counted again always. What follows from it on chips with lists, the
+    routes and the packed tables with every weight and delay, is not kept in an image and costs
+    more to compare than to place: without `full` only up to `ALWAYS_READ_BACK` synapses.
 
     Args:
         image: on any chip.
-        full: read back the tables of an image of any size.
+        full: compare routes and tables of an image of any size.
 
     Raises:
         FitError: what is wrong with it; this is an error of the mapper, never of the user.
@@ -44,7 +44,7 @@ def verify(image: Image, full: bool = False) -> Image:
     if not wrong and isinstance(image.chip.core, Lists):
         size = sum(each.count for each in image.program.synapses)
         if full or size <= ALWAYS_READ_BACK:
-            wrong = [*wrong_tables(image, tables(image))]
+            wrong = [*wrong_routes_on_lists(image)] or [*wrong_tables(image, tables(image))]
     if wrong:
         raise FitError(f"the placement of {image.program.name} is wrong", tuple(wrong), "report it")
     return image
@@ -111,7 +111,7 @@ def _wrong_slices(image: Image) -> Iterator[str]:
         else:
             if (np.diff(part.neurons) <= 0).any():
                 yield f"a slice of {part.population!r} on core {part.core} is not in order"
-            times[part.population] += np.bincount(part.neurons, minlength=size)
+            np.add.at(times[part.population], part.neurons, 1)
     for name, seen in times.items():
         yield from _not_once(name, seen)
 

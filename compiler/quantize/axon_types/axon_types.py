@@ -35,6 +35,7 @@ from spikeport.compiler.quantize.axon_types.levels import Levels, levels_of
 from spikeport.compiler.quantize.cell import neutral_cell
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights
+from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.weights import scaled_rows
 
 TRIED = 32  # factors a, from the largest down, that are tried for the registers' sake
@@ -203,7 +204,8 @@ def _with_leak(
     empty = sp.csr_matrix((pop.size, 0))
     matrix = sp.csr_matrix(sp.hstack(blocks, format="csr")) if blocks else empty
     headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
-    reached = headroom * (peak or bound_of_weights(cell, [matrix])).v
+    weights = Scaled(matrix, np.ones(pop.size))
+    reached = headroom * (peak or bound_of_weights(cell, [weights])).v
     levels = _units_of_silent(_levels(matrix, chip), cell, drive)
     factor = _factor(levels, cell, drive, reached, chip)
     if factor is None:
@@ -344,7 +346,7 @@ def _synapses(name: str, fitted: Fitted, chip: Chip) -> tuple[list[Synapses], li
         dense = not any(sp.issparse(each.matrix) for each in parts)
         named = "+".join(each.name for each in parts)
         whole = mantissa.toarray() if dense else mantissa
-        made.append(Synapses(named, pre, name, whole, 0, "signed", bits, delay))
+        made.append(Synapses.of(named, pre, name, whole, 0, "signed", bits, delay))
         here = (levels.indices >= first) & (levels.indices < end)
         detail = f"{fitted.levels.types} axons per source, {mantissa.nnz} weights not zero"
         size = np.sqrt(np.mean(values.data[here] ** 2)) if here.any() else 0.0

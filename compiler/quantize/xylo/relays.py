@@ -87,4 +87,4 @@ def _synapses(
     name: str, pre: str, post: str, matrix: sp.csr_matrix, shift: int, delay: int
 ) -> Synapses:
     whole = matrix.astype(np.int32)
-    return Synapses(name, pre, post, whole, shift, "signed", 8, delay)
+    return Synapses.of(name, pre, post, whole, shift, "signed", 8, delay)

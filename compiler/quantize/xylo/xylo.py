@@ -27,6 +27,7 @@ from spikeport.compiler.program import XYLO, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.scale import Peaks, bound_of_weights
+from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.weights import scaled_rows, values_of
 from spikeport.compiler.quantize.xylo.cell import (
     HIDDEN_SPIKES,
@@ -192,7 +193,7 @@ def _plan(
     gain = cell.gain_u * cell.gain_v
     headroom = 1.0 if peak is None else ROOM  # a bound needs none
     if peak is None:
-        peak = bound_of_weights(cell, [scaled_rows(each.matrix, gain) for each in into])
+        peak = bound_of_weights(cell, [Scaled(each.matrix, gain) for each in into])
     kept = _kept(dash_syn)
     lost = np.maximum(1.0 - cell.keep_u, 2.0**-LARGEST_DASH)
     arriving = gain * (1.0 - kept) / lost / kept
@@ -252,7 +253,7 @@ def _synapses(
     count = np.count_nonzero(values_of(whole))
     detail = f"signed, {count} of {values.size} not zero"
     row = lost(projection.name, "weights", 8, wrong, rms, detail, shift)
-    made = Synapses(
+    made = Synapses.of(
         projection.name, projection.pre, projection.post, whole, shift, "signed", 8,
         projection.delay,
     )  # fmt: skip

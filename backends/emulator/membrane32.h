@@ -1,0 +1,103 @@
+/* The integrate-and-fire step in 32 bits, in one pass: decays, input, overflow, clip, threshold,
+ * reset, and the sums set back to zero.
+ *
+ * For states of 24 bits and decays of 12, plain spikes, a reset in the same step and no pause;
+ * layout.py proves that what is received stays below 2**24 before alignment. Lava's rule lets u
+ * leave 24 bits when it overflows by more than a period; such a step is still right, but the next
+ * might not be, so it is reported and the sample begins again with neurons.h.
+ */
+#ifndef SPIKEPORT_MEMBRANE32_H
+#define SPIKEPORT_MEMBRANE32_H
+
+#include <stdlib.h>
+#include "clones.h"
+#include "plan.h"
+
+#define STATE_LIMIT (1 << 23)
+#define STRAYED (1 << 24) /* |u| above which the next step may leave 32 bits */
+
+typedef struct {
+    int32_t *u, *v, *sum;
+    uint8_t *spiked, *busy;
+} Narrow;
+
+typedef struct {
+    int64_t active, overflows, strayed;
+} Counts;
+
+/* sign(x) * (|x| * keep >> 12) without 64 bits: |x| < 2**31 and keep < 4096, or |x| < 2**24. */
+INLINE int32_t decayed(int32_t x, int32_t keep)
+{
+    const int32_t m = abs(x);
+    const int32_t kept = (m >> 12) * keep + (((m & 4095) * keep) >> 12);
+    return x < 0 ? -kept : kept;
+}
+
+INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t to,
+                          enum Overflow overflow, int subtracts, int uniform)
+{
+    const int32_t *const *q = p->narrow_parameters;
+    const int32_t *keeps_u = q[0], *keeps_v = q[1], *thetas = q[2], *backs = q[3], *floors = q[4],
+                  *biases = q[5];
+    const int32_t keep_u = keeps_u[0], keep_v = keeps_v[0], theta = thetas[0], back = backs[0],
+                  least = floors[0], bias = biases[0];
+    const int64_t up = p->up + p->align;
+    int32_t active = 0, overflows = 0, strayed = 0;
+    for (int64_t i = from; i < to; i++) {
+        const int32_t drive = uniform ? bias : biases[i];
+        const int32_t was_u = s.u[i], was_v = s.v[i], sum = s.sum[i];
+        const int32_t busy = (was_u | was_v | sum | drive) != 0;
+        const int32_t total = decayed(was_u, uniform ? keep_u : keeps_u[i]) + (int32_t)((uint32_t)sum << up);
+        int32_t u = total;
+        if (overflow == LAVA) {
+            u = total > STATE_LIMIT ? total - 2 * STATE_LIMIT : total;
+            u = total <= -STATE_LIMIT ? total + 2 * STATE_LIMIT : u;
+            strayed |= u > STRAYED || u < -STRAYED;
+        } else if (overflow == TWOS_COMPLEMENT) {
+            u = (int32_t)((uint32_t)total << 8) >> 8;
+        } else {
+            u = total > STATE_LIMIT - 1 ? STATE_LIMIT - 1 : total;
+            u = total < 1 - STATE_LIMIT ? 1 - STATE_LIMIT : u;
+        }
+        const int32_t moved = decayed(was_v, uniform ? keep_v : keeps_v[i]) + u + drive;
+        int32_t v = moved > STATE_LIMIT - 1 ? STATE_LIMIT - 1 : moved;
+        v = moved < 1 - STATE_LIMIT ? 1 - STATE_LIMIT : v;
+        overflows += (u != total) + (v != moved);
+        const int32_t floor = uniform ? least : floors[i];
+        v = v < floor ? floor : v;
+        const int32_t spiked = v > (uniform ? theta : thetas[i]);
+        const int32_t to_level = uniform ? back : backs[i];
+        s.u[i] = u;
+        s.v[i] = spiked ? (subtracts ? v - to_level : to_level) : v;
+        s.sum[i] = 0;
+        s.spiked[i] = (uint8_t)spiked;
+        s.busy[i] += (uint8_t)busy;
+        active += busy;
+    }
+    return (Counts){active, overflows, strayed};
+}
+
+#define CASE(OVERFLOW, SUBTRACTS, UNIFORM)                                          \
+    if (p->overflow == OVERFLOW && subtracts == SUBTRACTS && p->uniform == UNIFORM) \
+        return narrow_step(p, s, from, to, OVERFLOW, SUBTRACTS, UNIFORM);
+
+/* Step the places from .. to of a population. */
+CLONED Counts step_narrow(const Population *p, Narrow s, int64_t from, int64_t to)
+{
+    const int subtracts = p->reset != TO_VALUE;
+    CASE(LAVA, 0, 1)
+    CASE(LAVA, 1, 1)
+    CASE(LAVA, 0, 0)
+    CASE(LAVA, 1, 0)
+    CASE(TWOS_COMPLEMENT, 0, 1)
+    CASE(TWOS_COMPLEMENT, 1, 1)
+    CASE(TWOS_COMPLEMENT, 0, 0)
+    CASE(TWOS_COMPLEMENT, 1, 0)
+    CASE(SATURATE, 0, 1)
+    CASE(SATURATE, 1, 1)
+    CASE(SATURATE, 0, 0)
+    return narrow_step(p, s, from, to, SATURATE, 1, 0);
+}
+#undef CASE
+
+#endif
