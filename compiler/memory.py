@@ -63,13 +63,16 @@ def allowed_memory(given: str | int | None = None) -> int:
     return int(SHARE * free_memory()) if given is None else in_bytes(given)
 
 
-def check_memory(need: int, allowed: int, what: str, fix: str) -> None:
+def check_memory(
+    need: int, allowed: int, what: str, fix: str, enough: int | None = None
+) -> None:
     """Refuse what needs more memory than is allowed, before any is taken.
 
     Args:
         need, allowed: bytes.
         what: needs it, with a verb in the singular to follow.
         fix: what to do instead of allowing more.
+        enough: bytes that will do for certain, where that is more than `need`.
 
     Raises:
         MemoryLimit: both figures, and what to do.
@@ -79,7 +82,7 @@ def check_memory(need: int, allowed: int, what: str, fix: str) -> None:
     raise MemoryLimit(
         f"{what} needs {in_words(need)} of memory",
         f"{in_words(allowed)} are allowed",
-        f"{fix}, or allow it: --max-memory {_enough(need)} (max_memory= in Python)",
+        f"{fix}, or allow it: --max-memory {_enough(enough or need)} (max_memory= in Python)",
     )
 
 

@@ -131,7 +131,7 @@ def rules_that_acted(drawn: Drawn, traces: Traces) -> Counter[str]:
         active = traces.counters[name]["active"]
         rule["rule: busy more than 255 steps"] += int(np.count_nonzero(active > 255))
         rule["neurons that spiked"] += int(np.count_nonzero(traces.counters[name]["spikes"]))
-    for name, sent in traces.state.history.items():
+    for sent in traces.state.history.values():
         rule["rule: several spikes in a step"] += int(np.count_nonzero(sent > 1))
         rule["rule: negative message"] += int(np.count_nonzero(sent < 0))
         at_once = np.count_nonzero(sent, axis=2)

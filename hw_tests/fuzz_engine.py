@@ -62,9 +62,7 @@ def _in_pieces(drawn: Drawn, features: Counter[str]) -> list[str]:
     states: dict[str, State | None] = {"numpy": None, "c": None}
     first = 0
     for cut in drawn.cuts:
-        runs = {
-            engine: _run(drawn, engine, first, cut, state) for engine, state in states.items()
-        }
+        runs = {engine: _run(drawn, engine, first, cut, state) for engine, state in states.items()}
         trouble += differences(runs["numpy"], runs["c"], f"steps {first} to {first + cut}")
         states = {engine: traces.state for engine, traces in runs.items()}
         for variables in runs["numpy"].state.variables.values():

@@ -47,6 +47,7 @@ def deploy(
     chips: int = 1,
     backends_wanted: Sequence[str] | None = None,
     lava_samples: int | None = None,
+    max_memory: str | int | None = None,
     column: str | None = None,
     baseline: str | Path | None = None,
     fail_on: str = "",
@@ -71,6 +72,7 @@ def deploy(
         chips: how many chips are linked.
         backends_wanted: of `emulator` and `lava`; by default both, Lava only where it is found.
         lava_samples: how many samples Lava runs (it is slow); by default up to 20.
+        max_memory: what the emulator's run may take, as `2GiB`; by default most of what is free.
         column: cost column.
         baseline, fail_on: an old report.json and a budget such as `accuracy<0.97,energy>1.05x`.
         command: what was typed, for the report.
@@ -83,7 +85,8 @@ def deploy(
         graph, str(getattr(chip, "name", chip)), data, out, dialect=dialect, dt=dt,
         settings=settings, input=input, decode=decode, stream=stream, allow_skew=allow_skew,
         slow=slow, chips=chips, backends_wanted=backends_wanted, lava_samples=lava_samples,
-        column=column, baseline=baseline, fail_on=fail_on, command=command, say=say,
+        max_memory=max_memory, column=column, baseline=baseline, fail_on=fail_on,
+        command=command, say=say,
     )  # fmt: skip
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     check_runs(target, given)
@@ -184,7 +187,11 @@ def _run(image: Image, given: Prepared, ideal: Traces, say: Say, progress: Progr
     """Run the emulator, and Lava where it is wanted and found."""
     few = _for_lava(image, given.data, given.pieces, given.lava_samples)
     ours = backends.find("emulator").run(
-        image, given.data.inputs, probe=given.probe, progress=_part(progress, "emulator")
+        image,
+        given.data.inputs,
+        probe=given.probe,
+        progress=_part(progress, "emulator"),
+        max_memory=given.max_memory,
     )
     if given.wanted is not None and "lava" not in given.wanted:
         return Runs(ideal, ours, None, few, "not asked for (--backends)")

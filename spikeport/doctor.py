@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import sys
-from importlib import metadata
+from importlib import metadata, util
 from typing import Any
 
 import platformdirs
@@ -24,8 +24,9 @@ def examine() -> dict[str, Any]:
     Returns:
         `spikeport`, `python` {version, executable}, `platform`, `cores`, `packages` and `extras`
         {name: version, or None where it is absent}, `lava` {python, version} (both None without
-        Lava), `compiler` (path of a C compiler or None), `folders` {name: path}, and `missing`,
-        a list of {what, why, fix}: empty when all is well.
+        Lava), `compiler` (path of a C compiler or None), `engine` of the emulator (`c`, or
+        `numpy` where C was not built), `folders` {name: path}, and `missing`, a list of
+        {what, why, fix}: empty when all is well.
     """
     missing: list[dict[str, str]] = []
     packages, extras = _packages()
@@ -34,6 +35,7 @@ def examine() -> dict[str, Any]:
             {"what": f"{name} is not installed", "why": "", "fix": f"pip install {name}"}
         )
     compilers = (os.environ.get("CC", ""), *COMPILERS)
+    compiler = next(filter(None, map(shutil.which, compilers)), None)
     return {
         "spikeport": metadata.version("spikeport"),
         "python": {"version": platform.python_version(), "executable": sys.executable},
@@ -42,13 +44,28 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "extras": extras,
         "lava": _lava(missing),
-        "compiler": next(filter(None, map(shutil.which, compilers)), None),
+        "compiler": compiler,
+        "engine": _engine(compiler, missing),
         "folders": {
             "lava": str(environment.sidecar()),
             "cache": str(platformdirs.user_cache_path("spikeport")),
         },
         "missing": missing,
     }
+
+
+def _engine(compiler: str | None, missing: list[dict[str, str]]) -> str:
+    if util.find_spec("spikeport.backends._engine") is not None:
+        return "c"
+    again = "install spikeport again: there is a C compiler now"
+    missing.append(
+        {
+            "what": "the C engine was not built",
+            "why": "no C compiler worked when spikeport was installed; NumPy is slower",
+            "fix": again if compiler else "install a C compiler, then spikeport again",
+        }
+    )
+    return "numpy"
 
 
 def _lava(missing: list[dict[str, str]]) -> dict[str, str | None]:

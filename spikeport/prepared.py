@@ -40,6 +40,7 @@ class Prepared:
         decode, allow_skew, slow, chips: what was asked for.
         wanted: backends by name; None: Lava where it is found.
         lava_samples: how many samples Lava runs.
+        max_memory: what a run of the emulator may take.
         column: cost column; None: each chip's own.
         command: what was typed.
     """
@@ -59,6 +60,7 @@ class Prepared:
     chips: int
     wanted: tuple[str, ...] | None
     lava_samples: int | None
+    max_memory: str | int | None
     column: str | None
     command: str
 
@@ -88,6 +90,7 @@ def prepare(
     chips: int = 1,
     backends_wanted: Sequence[str] | None = None,
     lava_samples: int | None = None,
+    max_memory: str | int | None = None,
     column: str | None = None,
     baseline: str | Path | None = None,
     fail_on: str = "",
@@ -128,7 +131,7 @@ def prepare(
         net, clocked, _streamed(samples) if stream else samples, pieces, labels,
         tuple(f"{name}.v" for name in sorted(shown)), folder, budget, old, decode, allow_skew,
         slow, chips, None if backends_wanted is None else tuple(backends_wanted), lava_samples,
-        column, command,
+        max_memory, column, command,
     )  # fmt: skip
 
 

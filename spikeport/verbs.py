@@ -213,7 +213,7 @@ def run(
     given = {name: value for name, value in options.items() if value is not None}
     if given and chosen.NAME != "emulator":
         raise DataError(
-            f"{next(iter(given))} has no effect on {chosen.NAME}",
+            f"--{next(iter(given)).replace('_', '-')} has no effect on {chosen.NAME}",
             "it is the emulator's own",
             "leave it out, or choose --backend emulator",
         )

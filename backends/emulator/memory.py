@@ -8,11 +8,14 @@ is left of the allowed memory is what the engine may fill with spikes; it stops 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from spikeport.backends.emulator.job import Job
-from spikeport.backends.emulator.layout import Layout
 from spikeport.compiler.errors import MemoryLimit
 from spikeport.compiler.memory import allowed_memory, check_memory, in_words
+
+if TYPE_CHECKING:
+    from spikeport.backends.emulator.layout import Layout
 
 EVENT = 12
 #: Bytes of a cell of a small run at most, every one of them with a spike.
@@ -97,9 +100,8 @@ def check_room(job: Job, layout: Layout | None, given: str | int | None) -> int:
     if given is None and most < SMALL:
         return most
     allowed = allowed_memory(given)
-    check_memory(
-        total, allowed, f"a run of {_run(job)}{_largest(need)}", "run fewer samples at once"
-    )
+    what = f"a run of {_run(job)}{_largest(need)}"
+    check_memory(total, allowed, what, "run fewer samples at once", enough=most)
     return allowed - total
 
 

@@ -170,30 +170,45 @@ static enum Ending record(Plan *plan, const Population *p, Local *l, int64_t sam
     return FINISHED;
 }
 
+/* Count messages of up to 65535 spikes on 32 cores: rows of uint16, two to a word of 32 bits. */
+INLINE void count_rows(const Plan *plan, const Population *p, const int32_t *sources, int64_t size,
+                       int64_t core, int32_t *const *row)
+{
+    Lanes packets = {0};
+    UnsignedWords both = {0}, upper = {0};
+    for (int64_t k = 0; k < size; k++) {
+        const uint16_t *at = p->reach + sources[k] * plan->cores_padded + core;
+        if (k + AHEAD < size)
+            __builtin_prefetch(p->reach + sources[k + AHEAD] * plan->cores_padded + core, 0, 3);
+        Lanes lanes;
+        UnsignedWords words;
+        memcpy(&lanes, at, sizeof lanes);
+        memcpy(&words, at, sizeof words);
+        packets -= (Lanes)(lanes != 0);
+        both += words;
+        upper += words >> 16;
+    }
+    const UnsignedWords lower = both - (upper << 16);
+    for (int64_t i = 0; i < 16; i++) {
+        row[SYNAPTIC_OPS][core + 2 * i] += (int32_t)lower[i];
+        row[SYNAPTIC_OPS][core + 2 * i + 1] += (int32_t)upper[i];
+    }
+    for (int64_t i = 0; i < 32; i++)
+        row[PACKETS_IN][core + i] += packets[i];
+}
+
 /* Count, for each core, what the spikes of a population cause: once per message. */
 CLONED void count_messages(const Plan *plan, const Population *p, Arrivals a, int32_t *const *row)
 {
-    int32_t *packets = row[PACKETS_IN], *operations = row[SYNAPTIC_OPS];
-    for (int64_t k = 0; k < a.size; k++) {
-        const int64_t i = a.source[k];
-        if (p->reach) {
-            const uint16_t *reach = p->reach + i * plan->cores_padded;
-            if (k + AHEAD < a.size) {
-                const char *next = (const char *)(p->reach + a.source[k + AHEAD] * plan->cores_padded);
-                for (int64_t byte = 0; byte < 2 * plan->cores_padded && byte < 64 * LINES; byte += 64)
-                    __builtin_prefetch(next + byte, 0, 3);
-            }
-            for (int64_t c = 0; c < plan->cores_padded; c++) {
-                operations[c] += reach[c];
-                packets[c] += reach[c] != 0;
-            }
-        } else if (p->reach_first) {
-            for (int64_t e = p->reach_first[i]; e < p->reach_first[i + 1]; e++) {
-                operations[p->reach_core[e]] += p->reach_synapses[e];
-                packets[p->reach_core[e]]++;
-            }
+    for (int64_t begin = 0; p->reach && begin < a.size; begin += 65535)
+        for (int64_t core = 0; core < plan->cores_padded; core += 32)
+            count_rows(plan, p, a.source + begin,
+                       a.size - begin < 65535 ? a.size - begin : 65535, core, row);
+    for (int64_t k = 0; p->reach_first && k < a.size; k++)
+        for (int64_t e = p->reach_first[a.source[k]]; e < p->reach_first[a.source[k] + 1]; e++) {
+            row[SYNAPTIC_OPS][p->reach_core[e]] += p->reach_synapses[e];
+            row[PACKETS_IN][p->reach_core[e]]++;
         }
-    }
 }
 
 /* Count, for each core, the spikes and packets that leave it; places are sorted by core. */

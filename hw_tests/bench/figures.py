@@ -1,4 +1,4 @@
-"""Two figures as SVG, in few lines: bars on a logarithmic axis, and a curve."""
+"""Two figures as SVG, in few lines: bars on a logarithmic axis, and curves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 
 WIDTH = 760
 STYLE = "text{font:12px sans-serif;fill:#222}.title{font-weight:bold}.axis{stroke:#bbb}"
-BAR, LINE = "#4477aa", "#cc6677"
+COLORS = ("#4477aa", "#cc6677", "#228833")
 
 
 def bars(groups: Mapping[str, Sequence[tuple[str, float]]]) -> str:
@@ -38,25 +38,26 @@ def bars(groups: Mapping[str, Sequence[tuple[str, float]]]) -> str:
             wide = place(ratio) - left
             parts.append(text(left - 6, y + 11, name, anchor="end"))
             parts.append(
-                f'<rect x="{left}" y="{y + 2}" width="{wide:.1f}" height="11" fill="{BAR}"/>'
+                f'<rect x="{left}" y="{y + 2}" width="{wide:.1f}" height="11" fill="{COLORS[0]}"/>'
             )
-            parts.append(text(left + wide + 4, y + 11, f"{ratio:.3g}"))
+            parts.append(text(left + wide + 4, y + 11, three(ratio)))
             y += 16
         y += 16
     return drawing(height, parts)
 
 
-def curve(points: Sequence[tuple[int, float]]) -> str:
-    """Return nanoseconds of a synaptic event by the number of neurons.
+def curves(lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """Return nanoseconds of a synaptic event by the number of neurons, a curve for each variant.
 
     Args:
-        points: (neurons, nanoseconds), ascending.
+        lines: variant -> (neurons, nanoseconds), ascending.
     """
     height, left, low = 320, 60, 270
     parts = [text(left, 16, "CPU time of a synaptic event (ns) by neurons, fan-out 100", "title")]
+    points = [point for each in lines.values() for point in each]
     if not points:
         return drawing(height, parts)
-    first, last = (math.log10(points[at][0]) for at in (0, -1))
+    first, last = (math.log10(end(points)[0]) for end in (min, max))
     top = 1.15 * max(cost for _, cost in points)
 
     def place(neurons: int, cost: float) -> tuple[float, float]:
@@ -65,14 +66,26 @@ def curve(points: Sequence[tuple[int, float]]) -> str:
 
     parts.append(f'<line class="axis" x1="{left}" y1="{low}" x2="{WIDTH - 20}" y2="{low}"/>')
     parts.append(f'<line class="axis" x1="{left}" y1="34" x2="{left}" y2="{low}"/>')
-    places = [place(*point) for point in points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts.append(f'<polyline points="{path}" fill="none" stroke="{LINE}" stroke-width="2"/>')
-    for (x, y), (neurons, cost) in zip(places, points, strict=True):
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{LINE}"/>')
-        parts.append(text(x, y - 9, f"{cost:.2f}", anchor="middle"))
-        parts.append(text(x, low + 18, f"{neurons:,}", anchor="middle"))
+    for neurons, _ in dict.fromkeys((neurons, 0.0) for neurons, _ in points):
+        parts.append(text(place(neurons, 0)[0], low + 18, f"{neurons:,}", anchor="middle"))
+    for at, (name, each) in enumerate(lines.items()):
+        color = COLORS[at % len(COLORS)]
+        places = [place(*point) for point in each]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts.append(
+            f'<rect x="{left + 12}" y="{38 + 16 * at}" width="10" height="10" fill="{color}"/>'
+        )
+        parts.append(text(left + 28, 47 + 16 * at, name))
+        for (x, y), (_, cost) in zip(places, each, strict=True):
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/>')
+            parts.append(text(x, y + (-9 if at else 18), f"{cost:.2f}", anchor="middle"))
     return drawing(height, parts)
+
+
+def three(value: float) -> str:
+    """Return a number to three figures, without an exponent."""
+    return f"{float(f'{value:.3g}'):,g}"
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:

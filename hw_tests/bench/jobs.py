@@ -49,7 +49,9 @@ def jobs() -> list[Job]:
         if name == "w1b64":
             found.append(Job(name, OURS, TWO_THREADS, repetitions=5))
         found += [job for job in THEIRS if job.workload == name]
-    return found + [Job(name, OURS, COUNTED, repetitions=2) for name in SCALES]
+    for name in SCALES:
+        found += [Job(name, OURS, variant, repetitions=2) for variant in (BARE, COUNTED)]
+    return found
 
 
 THEIRS = (

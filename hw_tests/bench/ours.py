@@ -129,24 +129,25 @@ def main() -> None:
     """Build, run and report."""
     given = arguments()
     workload = given.workload
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     program = program_of(workload)
     counted = "count_cores" in ENGINES[given.variant]
     noun = image_of(program) if counted else program
-    built = time.perf_counter() - began
+    built, cpu = time.perf_counter() - began, time.process_time() - used
     inputs, options = inputs_of(workload), ENGINES[given.variant]
 
     def run() -> Traces:
         return emulator.run(noun, inputs, workload.steps, **options)
 
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     traces = run()
-    first = time.perf_counter() - began
+    first, cpu = time.perf_counter() - began, cpu + time.process_time() - used
     by_step = [spikes_by_step(traces, name) for name in program.neurons]
     taken = fastest(run, given.repetitions)
     stored = sum(bytes_of(each.stored) for each in program.synapses)
     said: dict[str, Any] = {
         "start_s": built + max(first - taken[1], 0.0),
+        "build_cpu_s": cpu - taken[0],
         "events": synaptic_events(workload, traces),
         "synapses": workload.synapses,
         "bytes_per_synapse": stored / workload.synapses,

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hw_tests.bench.figures import bars, curve
+from hw_tests.bench.figures import bars, curves, three
 from hw_tests.bench.jobs import OURS, SCALES
-from hw_tests.bench.targets import MEGABYTE, TARGETS, ours
+from hw_tests.bench.targets import MEGABYTE, TARGETS
 
 Row = dict[str, Any]
 BEGIN, END = "<!-- written by make bench -->", "<!-- until here -->"
@@ -59,7 +59,7 @@ def _cells(row: Row) -> list[str]:
         why = row["error"].strip().splitlines()[-1].replace("|", "/")
         return [*first, f"failed: {why[:WHY]}", *"-----"]
     mark = "*" if row["extrapolated"] else ""
-    ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3g}x"
+    ratio = "-" if row["ratio"] is None else f"{three(row['ratio'])}x"
     return [
         *first,
         seconds(row["cpu_s"]) + mark,
@@ -89,39 +89,26 @@ def verdicts(rows: Sequence[Row]) -> str:
     return table(head, lines)
 
 
-def scaled(rows: Sequence[Row]) -> list[Row]:
-    """Return our rows of growing networks."""
-    return [row for name in SCALES if (row := ours(rows, name)) is not None]
-
-
 def scaling(rows: Sequence[Row]) -> str:
     """Return the table of growing networks, as Markdown."""
-    head = (
-        "neurons",
-        "events",
-        "CPU",
-        "an event",
-        "sums",
-        "weights",
-        "a synapse",
-        "building",
-        "memory",
-    )
+    head = ("neurons", "variant", "events", "CPU", "an event", "sums", "weights", "a synapse")
     lines = [
         [
             f"{neurons(row):,}",
+            row["variant"],
             f"{row['events']:,}",
             seconds(row["cpu_s"]),
             f"{nanoseconds(row):.2f} ns",
             f"{4 * neurons(row) / MEGABYTE:.2f} MB",
             f"{row['bytes_per_synapse'] * row['synapses'] / MEGABYTE:.0f} MB",
             f"{row['bytes_per_synapse']:.2f} bytes",
-            seconds(row["start_s"]),
+            seconds(row["build_cpu_s"]),
             f"{row['peak_bytes'] / MEGABYTE:.0f} MB",
         ]
-        for row in scaled(rows)
+        for row in rows
+        if row["workload"] in SCALES and "error" not in row
     ]
-    return table(head, lines)
+    return table((*head, "building", "memory"), lines)
 
 
 def neurons(row: Row) -> int:
@@ -162,8 +149,7 @@ def write(rows: Sequence[Row], tables: Sequence[str], folder: Path) -> None:
     lines = ",\n".join(json.dumps(row) for row in kept)
     (folder / "bench.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     (folder / "bench.svg").write_text(bars(_groups(rows)), encoding="utf-8")
-    points = [(neurons(row), nanoseconds(row)) for row in scaled(rows)]
-    (folder / "scaling.svg").write_text(curve(points), encoding="utf-8")
+    (folder / "scaling.svg").write_text(curves(_points(rows)), encoding="utf-8")
     page = folder / "performance.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
@@ -179,3 +165,12 @@ def _groups(rows: Sequence[Row]) -> dict[str, list[tuple[str, float]]]:
             name = f"{row['peer']}, {row['variant']}"
             found.setdefault(row["workload"], []).append((name, row["ratio"]))
     return {name: sorted(each, key=lambda pair: pair[1]) for name, each in found.items()}
+
+
+def _points(rows: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
+    """Return variant -> (neurons, nanoseconds of an event)."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        if row["workload"] in SCALES and "error" not in row:
+            found.setdefault(row["variant"], []).append((neurons(row), nanoseconds(row)))
+    return found

@@ -20,6 +20,10 @@ from hw_tests.bench.jobs import BENCH, OURS, ROOT, SAVED, Job, command, interpre
 LIMIT_S = 300.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 TAIL = 300  # characters of a failed job's complaint that are shown
+#: What else is kept of a reported line.
+KEPT = (
+    "start_s", "version", "build_cpu_s", "events", "synapses", "bytes_per_synapse", "by_step",
+)  # fmt: skip
 
 Row = dict[str, Any]
 
@@ -92,6 +96,8 @@ def prepare(name: str, data: Path) -> int:
     This process stays small: what a process starts inherits its largest memory.
     """
     ended = Ended([sys.executable, str(BENCH / "workloads.py"), str(data), name], 2)
+    if ended.code:
+        raise SystemExit(f"the workload {name} could not be made: {ended.complaint}")
     return int(ended.results[0]["steps"])
 
 
@@ -126,5 +132,4 @@ def row_of(
         "steps": result["steps"],
         "extrapolated": times != 1,
     }
-    kept = ("start_s", "version", "events", "synapses", "bytes_per_synapse", "by_step")
-    return row | {key: result[key] for key in kept if key in result}
+    return row | {key: result[key] for key in KEPT if key in result}

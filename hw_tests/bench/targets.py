@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hw_tests.bench.figures import three
 from hw_tests.bench.jobs import BARE, COUNTED, LOIHI_LIKE, NUMPY, OURS, SAVED, TWO_THREADS
 
 Row = dict[str, Any]
@@ -78,7 +79,7 @@ class Target:
             return "-", "not measured"
         share = self.figure / got if self.most else got / self.figure
         by = f"missed by {100 * (1 - share):.0f} %" if share < 1 else "met"
-        return f"{got:.3g} {self.unit}", by
+        return f"{three(got)} {self.unit}", by
 
 
 def _brian2(workload: str, figure: float) -> Target:

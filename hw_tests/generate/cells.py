@@ -32,7 +32,7 @@ def random_cell(
         return _xylo(rng, size)
     if arithmetic != GRADED and rng.random() < 0.08:
         return _izhikevich(rng, size, start)
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         return _simple(rng, size, arithmetic, start)
     return _any(rng, size, arithmetic, message_bits, start)
 
@@ -122,7 +122,9 @@ def _izhikevich(rng: np.random.Generator, size: int, start: int) -> IntegerIzhik
 
     def level(low: float, high: float) -> Array:
         drawn = fixed(low, high, 16)
-        return np.where(rng.random(size) < 0.2, rng.choice([-LIMIT, LIMIT]), drawn) if wild else drawn
+        return (
+            np.where(rng.random(size) < 0.2, rng.choice([-LIMIT, LIMIT]), drawn) if wild else drawn
+        )
 
     whole = np.full(size, round(step_ms * 2.0**24), np.int64)
     return IntegerIzhikevich(

@@ -171,12 +171,17 @@ def test_tables_tell_what_is_not_exact_short_or_failed():
         row("w1", OURS, COUNTED, 0.0005),
         row("w1", "nest", "1 thread", 2.0, exact=False, spikes_of_reference=1.01, start_s=0.5),
         row("w1", "lava", "sparse", 30.0, extrapolated=True),
-        {"workload": "w1", "peer": "torch", "variant": "1 thread", "error": "called\nno | module here"},
+        {
+            "workload": "w1",
+            "peer": "torch",
+            "variant": "1 thread",
+            "error": "called\nno | module here",
+        },
     ]
     text = measurements(with_ratios(rows))
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
     assert cells[0][3:] == ["500 us", "500 us", "200 MB", "exact", "1x", "-"]
-    assert cells[1][3:] == ["2 s", "2 s", "200 MB", "x 1.0100", "4e+03x", "500 ms"]
+    assert cells[1][3:] == ["2 s", "2 s", "200 MB", "x 1.0100", "4,000x", "500 ms"]
     assert cells[2][3:5] == ["30 s*", "30 s*"]
     assert cells[3][3] == "failed: no / module here"
     assert {len(each) for each in cells} == {9}
@@ -185,7 +190,7 @@ def test_tables_tell_what_is_not_exact_short_or_failed():
 def test_docs_are_written_between_two_comments_again_and_again(tmp_path):
     page = tmp_path / "performance.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    scale = {"events": 1000, "synapses": 50, "bytes_per_synapse": 2.0, "start_s": 1.0}
+    scale = {"events": 1000, "synapses": 50, "bytes_per_synapse": 2.0, "build_cpu_s": 1.0}
     rows = with_ratios(
         [
             row("w1", OURS, COUNTED, 1.0),

@@ -95,8 +95,7 @@ def test_a_run_that_needs_more_is_refused_with_the_figure(engine):
         emulator.run(one_to_one(1000), noise(1000, 3, 50), engine=engine, max_memory="20kB")
     assert "(most of it, " in str(caught.value)
     enough = str(caught.value).partition("--max-memory ")[2].split()[0]
-    more = memory.in_words(8 * memory.allowed_memory(enough)).replace(" ", "")
-    emulator.run(one_to_one(1000), noise(1000, 3, 50), engine=engine, max_memory=more)
+    emulator.run(one_to_one(1000), noise(1000, 3, 50), engine=engine, max_memory=enough)
 
 
 @needs_c

@@ -143,7 +143,7 @@ def test_the_traffic_counted_from_lists_is_that_of_the_routes():
     sizes = {"in": 8, "a": 40, "b": 12, "c": 7}
     pairs = [("in", "a"), ("a", "a"), ("a", "b"), ("a", "b"), ("a", "c"), ("b", "c"), ("c", "a")]
     edges = [
-        edge(pre, post, rng.integers(0, 2, (sizes[post], sizes[pre])).astype(np.int32))
+        edge(pre, post, (rng.random((sizes[post], sizes[pre])) < 0.1).astype(np.int32))
         for pre, post in pairs
     ]
     program = program_of(sizes, *(replace(each, name=f"{n}") for n, each in enumerate(edges)))

@@ -85,6 +85,14 @@ def test_random_programs_with_sparse_weights_and_delays_come_back(seed, tmp_path
         assert (ours.rows != theirs.rows).nnz == 0
 
 
+def test_lava_runs_a_saved_image_as_the_emulator_does(lava, tmp_path):
+    loaded = kept(sp.compile(network(sp.chip("loihi1")), calibration=draw(2)), tmp_path)
+    ours, theirs = sp.run(loaded, draw(3)), sp.run(loaded, draw(3), backend="lava")
+    assert ours.spikes["b"].total > 0
+    for name in ("a", "b"):
+        assert (ours.spikes[name].dense() == theirs.spikes[name].dense()).all()
+
+
 def test_neurons_of_an_extension_come_back(tmp_path):
     ones = np.ones(3)
     cell = Izhikevich(0.02 * ones, 0.2 * ones, -65 * ones, 8 * ones, 30 * ones)

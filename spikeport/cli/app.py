@@ -16,12 +16,15 @@ from spikeport.cli.options import (
     Chips,
     Dialect,
     Dt,
+    Engine,
     Graph,
     InputKind,
+    MaxMemory,
     Runnable,
     Settings,
     Skew,
     Slow,
+    Threads,
 )
 from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
 
@@ -135,6 +138,7 @@ def deploy(
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="budget, as in 'accuracy<0.97,energy>1.05x'")
     ] = "",
+    max_memory: MaxMemory = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Take a graph to a chip and report what is left of it.
@@ -156,7 +160,8 @@ def deploy(
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
             stream=stream, allow_skew=allow_skew, slow=slow, chips=chips,
             backends_wanted=_backends(backends), lava_samples=lava_samples, column=cost,
-            baseline=baseline, fail_on=fail_on, command=typed(), say=say, progress=progress,
+            baseline=baseline, fail_on=fail_on, max_memory=max_memory, command=typed(), say=say,
+            progress=progress,
         )  # fmt: skip
     if several:
         from spikeport.cli.show_side_by_side import print_side_by_side
@@ -201,6 +206,9 @@ def run(
     allow_skew: Skew = False,
     slow: Slow = 1,
     chips: Chips = 1,
+    engine: Engine = None,
+    threads: Threads = None,
+    max_memory: MaxMemory = None,
     json: AsJson = False,
 ) -> None:
     """Run a graph or a saved image on one backend; write its spikes.
@@ -212,6 +220,7 @@ def run(
     from spikeport.cli.progress import progress_bars
     from spikeport.compiler.load.image_bytes import is_image
 
+    options = {"engine": engine, "threads": threads, "max_memory": max_memory}
     with progress_bars() as progress:
         if is_image(graph):
             from spikeport.cli.run_image import run_image
@@ -221,14 +230,14 @@ def run(
                 "--allow-skew": allow_skew, "--slow": slow > 1, "--chips": chips > 1,
             }  # fmt: skip
             plain = run_image(
-                graph, backend, input, out, compiled, probe or (), kind, progress, say
+                graph, backend, input, out, compiled, probe or (), kind, options, progress, say
             )
         else:
             from spikeport.cli.run_file import run_file
 
             plain = run_file(
                 graph, backend, input, out, chip or "loihi1", (dialect, dt, settings or ()),
-                probe or (), kind or "spikes", allow_skew, slow, chips, progress, say,
+                probe or (), kind or "spikes", allow_skew, slow, chips, options, progress, say,
             )  # fmt: skip
     emit(plain) if json else print_ran(plain)
 

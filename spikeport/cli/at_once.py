@@ -33,7 +33,7 @@ def ran_at_once(words: list[str]) -> bool:
     with progress_bars() as progress:
         plain = run_image(
             path, last.get("backend"), Path(last["x"]), out, {}, typed.get("probe", []),
-            last.get("kind"), progress, say,
+            last.get("kind"), {}, progress, say,
         )  # fmt: skip
     emit(plain) if "json" in typed else print_ran(plain)
     return True

@@ -44,3 +44,15 @@ Slow = Annotated[
     typer.Option("--slow", min=1, metavar="C", help="C chip steps per step of the network, for "
                  "loops that cannot be retimed (exact, where the chip can hold its state)"),
 ]  # fmt: skip
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="of the emulator: c or numpy (C where it was built)")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="samples that the emulator runs at once (processors)"),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option("--max-memory", metavar="SIZE", help="what the emulator may take, as 2GiB (80 % "
+                 "of what is free)", show_default=False),
+]  # fmt: skip

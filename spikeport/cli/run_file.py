@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def run_file(
     allow_skew: bool,
     slow: int,
     chips: int,
+    options: Mapping[str, Any],
     progress: Callable[[str, int, int], None],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def run_file(
     def show(done: int, total: int) -> None:
         progress(backend, done, total)
 
-    traces = verbs.run(noun, data, backend=backend, probe=probe, progress=show)
+    traces = verbs.run(noun, data, backend=backend, probe=probe, progress=show, **options)
     shapes = {name: each.shape for name, each in populations.items()}
     return {
         "backend": backend,

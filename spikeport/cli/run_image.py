@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def run_image(
     compiled: dict[str, Any],
     probe: Sequence[str],
     kind: str | None,
+    options: Mapping[str, Any],
     progress: Callable[[str, int, int], None],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def run_image(
     Args:
         path: of a saved image.
         compiled: options that say how a graph is compiled, and what was typed; none fits here.
-        backend, x, out, probe, kind, progress, say: as for a graph.
+        backend, x, out, probe, kind, options, progress, say: as for a graph.
 
     Raises:
         SpikeportError: see its message; nothing is written then.
@@ -62,7 +63,7 @@ def run_image(
     def show(done: int, total: int) -> None:
         progress(chosen, done, total)
 
-    traces = verbs.run(image, data, backend=chosen, probe=probe, progress=show)
+    traces = verbs.run(image, data, backend=chosen, probe=probe, progress=show, **options)
     account = written(traces, shapes, probe, analog, out)
     return {"image": path.name, "backend": chosen, **account}
 
