@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,13 @@ def freeze(value: Any) -> Any:
 
 def freeze_fields(noun: Any) -> None:
     """Freeze every array that is a field of a dataclass (for `__post_init__`)."""
-    for each in fields(noun):
-        freeze(getattr(noun, each.name))
+    for name in _field_names(type(noun)):
+        freeze(getattr(noun, name))
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,26 +80,25 @@ def reaches(
 
 
 def _table(size: int, cores: int, entries: list[tuple[int, Array, Array]]) -> dict[str, Any]:
-    fan_out = np.zeros(size, np.int32)
+    fan_out, once = np.zeros(size, np.int32), True
     for _, rows, _ in entries:
-        fan_out[rows] += 1
+        times = np.bincount(rows, minlength=size)
+        fan_out += times
+        once &= int(times.max(initial=0)) <= 1  # a splitter's source is sent there twice
     padded = -(-cores // LANES) * LANES
     messages = int(fan_out.sum(dtype=np.int64))
     largest = max(int(synapses.max(initial=0)) for _, _, synapses in entries)
-    if largest <= LARGEST_ENTRY and 2 * size * padded <= max(8 * messages, DENSE_BYTES):
+    if once and largest <= LARGEST_ENTRY and 2 * size * padded <= max(8 * messages, DENSE_BYTES):
         table = np.zeros((size, padded), np.uint16)
         for column, rows, synapses in entries:
             table[rows, column] = synapses
         return {"reach": table, "fan_out": fan_out}
-    first = np.concatenate([[0], np.cumsum(fan_out, dtype=np.int64)])
-    free = first[:-1].copy()
-    reach_core, reach_synapses = np.empty(messages, np.int32), np.empty(messages, np.int32)
-    for column, rows, synapses in entries:
-        reach_core[free[rows]], reach_synapses[free[rows]] = column, synapses
-        free[rows] += 1
+    order = np.argsort(np.concatenate([rows for _, rows, _ in entries]), kind="stable")
+    columns = np.repeat([column for column, _, _ in entries], [r.size for _, r, _ in entries])
+    synapses = np.concatenate([each for _, _, each in entries])
     return {
-        "reach_first": first,
-        "reach_core": reach_core,
-        "reach_synapses": reach_synapses,
+        "reach_first": np.concatenate([[0], np.cumsum(fan_out, dtype=np.int64)]),
+        "reach_core": columns[order].astype(np.int32),
+        "reach_synapses": synapses[order].astype(np.int32),
         "fan_out": fan_out,
     }

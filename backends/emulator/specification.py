@@ -127,7 +127,7 @@ class _Cores:
             at = np.searchsorted(self.places.numbers, route.target_core)
             self.counters["packets_in"][:, :, at] += sent.sum(axis=2, dtype=np.int32)
             self.counters["synaptic_ops"][:, :, at] += (sent @ route.synapses).astype(np.int32)
-            fan_out[route.pre][route.neurons] += 1
+            np.add.at(fan_out[route.pre], route.neurons, 1)
         for name in self.places.home:
             sent = rasters[name] != 0
             self._to_home("spikes_out", name, sent, slice(None))

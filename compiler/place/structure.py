@@ -15,9 +15,10 @@ import scipy.sparse as sp
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.place.counts import ones_in
 
-LOOKED_AT = 500_000  # entries, in whole rows
-DRAWN = 1000  # columns
-WORK = 2_000_000  # entries met on two steps: fewer columns are drawn where rows are long
+#: Entries, in whole rows: so many, or where there are many columns so many of each.
+LOOKED_AT, OF_EACH = 500_000, 5
+#: Pairs of entries that chance explains, and so many columns at least, and entries at most.
+PAIRS, FEWEST, WORK = 4000, 64, 20_000_000
 #: Times what chance explains, above which a search is worth its time; a draw is 2 % off.
 MORE = 1.05
 
@@ -36,13 +37,14 @@ def by_chance(matrix: Any, weighted: bool = False, more: float = MORE, seed: int
     (False, True)
     """
     entries = matrix.nnz if sp.issparse(matrix) else matrix.size
-    some = sp.csr_array(matrix[:: max(-(-entries // LOOKED_AT), 1)])
+    wanted = max(LOOKED_AT, OF_EACH * matrix.shape[1])
+    some = sp.csr_array(matrix[:: max(-(-entries // wanted), 1)])
     some = sp.csr_array(some, dtype=np.float64) if weighted else ones_in(some, np.float64)
     if some.nnz == 0:
         return True
-    met = max(some.nnz**2 // (some.shape[0] * some.shape[1]), 1)
-    count = min(DRAWN, max(WORK // met, 16))
-    drawn = np.unique(np.random.default_rng(seed).choice(some.indices, count))
+    met = some.nnz**2 / (some.shape[0] * some.shape[1])  # entries in the rows of one column
+    count = max(min(PAIRS * some.shape[1] / met**2, WORK / met), FEWEST)
+    drawn = np.unique(np.random.default_rng(seed).choice(some.indices, int(count)))
     readers = sp.csr_array(some[:, drawn].T)
     reader, per_column = readers.indices, np.asarray(some.sum(axis=0))
     row_sums, row_squares = (_per_row(some.data**power, some.indptr) for power in (1, 2))
