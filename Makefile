@@ -1,8 +1,9 @@
 # Needs Python >= 3.11, a C compiler and the package index; .ci/setup does the rest.
-# The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists.
+# The tests that need Lava run where a Python 3.10 can be found; SPIKEPORT_REQUIRE=lava insists,
+# SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz support bench bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -14,18 +15,28 @@ demo: lava ## deploy the digits network to loihi1, on emulator and Lava; report 
 	@rm -rf out/demo
 	@$(WITH_LAVA) .venv/bin/spikeport demo --out out/demo
 
-test: lint lava ## lint, then every test
+ON_NUMPY = unit/test_emulator.py unit/test_graded.py unit/test_xylo_neuron.py unit/test_izhikevich.py \
+	unit/test_host.py contract/test_running_is_continuing.py contract/test_kinds.py \
+	contract/test_sparse_weights.py golden/test_xylosim.py golden/test_shared_lava_cases.py
+
+test: lint lava ## lint, then every test, those of the emulator on NumPy as well
 	@$(WITH_LAVA) .venv/bin/python -m pytest -n 2 --dist=loadfile
+	@SPIKEPORT_REQUIRE= SPIKEPORT_ENGINE=numpy .venv/bin/python -m pytest -n 2 --dist=loadfile -q \
+		-k "not (brian2 or lava-)" $(addprefix hw_tests/,$(ON_NUMPY))
 
 lint: dev ## style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
 
-fuzz: dev ## property tests on new examples, then 2 000 random graphs and 500 placements on each of six chips
+fuzz: dev ## property tests on new examples, 2 000 random graphs, 500 placements on each of six chips, 5 000 networks on both engines
 	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -q -m hypothesis hw_tests/unit hw_tests/contract
 	@.venv/bin/python -m hw_tests.fuzz_graphs --graphs 2000
 	@.venv/bin/python -m hw_tests.fuzz_place --networks 500
+	@.venv/bin/python -m hw_tests.fuzz_engine --networks 5000
+
+sanitize: dev ## the C engine under AddressSanitizer, UBSan and LeakSanitizer: 1 000 networks and its tests
+	@.venv/bin/python -m hw_tests.sanitize --networks 1000
 
 torch-test: ## the tests against snnTorch, Norse, sinabs and SpikingJelly, with a PyTorch of their own
 	@.ci/setup torch

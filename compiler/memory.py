@@ -63,9 +63,7 @@ def allowed_memory(given: str | int | None = None) -> int:
     return int(SHARE * free_memory()) if given is None else in_bytes(given)
 
 
-def check_memory(
-    need: int, allowed: int, what: str, fix: str, enough: int | None = None
-) -> None:
+def check_memory(need: int, allowed: int, what: str, fix: str, enough: int | None = None) -> None:
     """Refuse what needs more memory than is allowed, before any is taken.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -336,12 +337,12 @@ class Program:
     name: str = "network"
     slow: int = 1
 
-    @property
+    @cached_property
     def inputs(self) -> list[str]:
         """Names of the input populations."""
         return [name for name, pop in self.populations.items() if pop.kind == "input"]
 
-    @property
+    @cached_property
     def neurons(self) -> list[str]:
         """Names of the populations that are compartments on the chip."""
         return [name for name, pop in self.populations.items() if pop.cell is not None]
@@ -351,17 +352,17 @@ class Program:
         """The population that is decoded: the first output's."""
         return next(iter(self.outputs.values()))
 
-    @property
+    @cached_property
     def last_lag(self) -> int:
         """Steps after which every population has answered the last input."""
         return max((self.lags.get(name, 0) for name in self.neurons), default=0)
 
-    @property
+    @cached_property
     def max_delay(self) -> int:
         """Longest delay of any projection, in steps."""
         return max((each.delay_steps for each in self.synapses), default=1)
 
-    @property
+    @cached_property
     def units(self) -> dict[str, tuple[Array, Array]]:
         """Population -> (scale, offset) of its v, see `CellPopulation`."""
         found = {name: self.populations[name] for name in self.neurons}

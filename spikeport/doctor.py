@@ -57,12 +57,12 @@ def examine() -> dict[str, Any]:
 def _engine(compiler: str | None, missing: list[dict[str, str]]) -> str:
     if util.find_spec("spikeport.backends._engine") is not None:
         return "c"
-    again = "install spikeport again: there is a C compiler now"
+    again = "pip install --force-reinstall --no-cache-dir spikeport"
     missing.append(
         {
             "what": "the C engine was not built",
             "why": "no C compiler worked when spikeport was installed; NumPy is slower",
-            "fix": again if compiler else "install a C compiler, then spikeport again",
+            "fix": again if compiler else f"install a C compiler, then {again}",
         }
     )
     return "numpy"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from spikeport.compiler.image import Image
+from spikeport.compiler.image import Image, Slice
 from spikeport.compiler.kinds import Array
 
 #: Counters per sample, step and core, in the engine's order.
@@ -16,6 +16,7 @@ COUNTERS = ("packets_in", "synaptic_ops", "spikes_out", "packets_out", "soma_upd
 LANES = 32  # rows of a table are whole multiples of it
 OUTSIDE = -1
 LARGEST_ENTRY = 65535
+LIST_BYTES = 8  # of a message in a list
 DENSE_BYTES = 1 << 20  # tables up to this size are rows even where most entries are 0
 
 
@@ -67,38 +68,109 @@ def reaches(
         Population -> `reach`, a table of uint16 rows, or lists where most of it would be zeros;
         and `fan_out`, how many cores a neuron sends to.
     """
-    found: dict[str, list[tuple[int, Array, Array]]] = {}
-    for route in image.routes:
-        place = places[route.pre]
-        rows = route.neurons if place is None else place[route.neurons]
-        column = int(np.searchsorted(cores.numbers, route.target_core))
-        found.setdefault(route.pre, []).append((column, rows, np.asarray(route.synapses)))
-    return {
-        name: _table(image.program.populations[name].size, cores.numbers.size, entries)
-        for name, entries in found.items()
-    }
+    found: dict[str, _Rows | _Lists] = {}
+    for pre, number, neurons, synapses in _axons(image):
+        place, core = places[pre], int(np.searchsorted(cores.numbers, number))
+        rows = neurons if place is None else place[neurons]
+        if pre not in found:
+            found[pre] = _begun(image, pre, cores.numbers.size)
+        table = found[pre]
+        if isinstance(table, _Rows) and not table.takes(rows, synapses):
+            table = found[pre] = table.as_lists()
+        table.add(core, rows, synapses)
+    return {name: table.fields() for name, table in found.items()}
 
 
-def _table(size: int, cores: int, entries: list[tuple[int, Array, Array]]) -> dict[str, Any]:
-    fan_out, once = np.zeros(size, np.int32), True
-    for _, rows, _ in entries:
-        times = np.bincount(rows, minlength=size)
-        fan_out += times
-        once &= int(times.max(initial=0)) <= 1  # a splitter's source is sent there twice
-    padded = -(-cores // LANES) * LANES
-    messages = int(fan_out.sum(dtype=np.int64))
-    largest = max(int(synapses.max(initial=0)) for _, _, synapses in entries)
-    if once and largest <= LARGEST_ENTRY and 2 * size * padded <= max(8 * messages, DENSE_BYTES):
-        table = np.zeros((size, padded), np.uint16)
-        for column, rows, synapses in entries:
-            table[rows, column] = synapses
-        return {"reach": table, "fan_out": fan_out}
-    order = np.argsort(np.concatenate([rows for _, rows, _ in entries]), kind="stable")
-    columns = np.repeat([column for column, _, _ in entries], [r.size for _, r, _ in entries])
-    synapses = np.concatenate([each for _, _, each in entries])
-    return {
-        "reach_first": np.concatenate([[0], np.cumsum(fan_out, dtype=np.int64)]),
-        "reach_core": columns[order].astype(np.int32),
-        "reach_synapses": synapses[order].astype(np.int32),
-        "fan_out": fan_out,
-    }
+def _axons(image: Image) -> Iterator[tuple[str, int, Array, Array]]:
+    """Yield (population, core, its neurons that send there, synapses of each), core by core.
+
+    Routes that are kept are taken; those that an Image would have to find again take more
+    memory than the synapses, so they are counted here, a core at a time.
+    """
+    if isinstance(image.routes, tuple):
+        for route in image.routes:
+            yield route.pre, route.target_core, route.neurons, route.synapses
+        return
+    parts: dict[int, list[Slice]] = {}
+    for part in image.slices:
+        parts.setdefault(part.core, []).append(part)
+    for core, slices in parts.items():
+        senders: dict[str, list[Array]] = {}
+        for part in slices:
+            for each in image.program.into(part.population):
+                senders.setdefault(each.pre, []).append(_senders(each.stored, part.neurons))
+        for pre, numbers in senders.items():
+            neurons, synapses = np.unique(np.concatenate(numbers), return_counts=True)
+            if neurons.size:
+                yield pre, core, neurons, synapses
+
+
+def _senders(weights: Any, targets: Array) -> Array:
+    """Return the source of every synapse of some targets of (post, pre) weights."""
+    if isinstance(weights, np.ndarray):
+        return np.nonzero(weights[targets])[1]
+    first, end = weights.indptr[targets], weights.indptr[targets + 1]
+    if (first[1:] == end[:-1]).all():  # neighbours: no copy
+        return np.asarray(weights.indices[first[0] : end[-1]])
+    return np.asarray(weights[targets].indices)
+
+
+def _begun(image: Image, pre: str, cores: int) -> _Rows | _Lists:
+    """Return an empty table, of rows where these take no more than lists might."""
+    size = image.program.populations[pre].size
+    synapses = sum(each.count for each in image.program.synapses if each.pre == pre)
+    rows = 2 * size * -(-cores // LANES) * LANES
+    if rows <= max(LIST_BYTES * min(synapses, size * cores), DENSE_BYTES):
+        return _Rows(size, cores)
+    return _Lists(size)
+
+
+class _Lists:
+    """The cores of each neuron, one after the other."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.rows: list[Array] = []
+        self.cores: list[Array] = []
+        self.synapses: list[Array] = []
+
+    def add(self, core: int, rows: Array, synapses: Array) -> None:
+        self.rows.append(rows.astype(np.int32))
+        self.cores.append(np.full(rows.size, core, np.int32))
+        self.synapses.append(synapses.astype(np.int32))
+
+    def fields(self) -> dict[str, Any]:
+        rows = np.concatenate(self.rows)
+        order = np.argsort(rows, kind="stable")
+        fan_out = np.bincount(rows, minlength=self.size).astype(np.int32)
+        return {
+            "reach_first": np.concatenate([[0], np.cumsum(fan_out, dtype=np.int64)]),
+            "reach_core": np.concatenate(self.cores)[order],
+            "reach_synapses": np.concatenate(self.synapses)[order],
+            "fan_out": fan_out,
+        }
+
+
+class _Rows:
+    """A row of all cores for each neuron: synapses in 16 bits."""
+
+    def __init__(self, size: int, cores: int) -> None:
+        self.table = np.zeros((size, -(-cores // LANES) * LANES), np.uint16)
+
+    def takes(self, rows: Array, synapses: Array) -> bool:
+        """Do 16 bits hold them, and is each neuron there once (a splitter is sent to twice)."""
+        once = np.bincount(rows, minlength=1).max(initial=0) <= 1
+        return bool(once and synapses.max(initial=0) <= LARGEST_ENTRY)
+
+    def add(self, core: int, rows: Array, synapses: Array) -> None:
+        self.table[rows, core] = synapses
+
+    def as_lists(self) -> _Lists:
+        lists = _Lists(len(self.table))
+        for core in np.flatnonzero(self.table.any(axis=0)):
+            rows = np.flatnonzero(self.table[:, core])
+            lists.add(int(core), rows, self.table[rows, core])
+        return lists
+
+    def fields(self) -> dict[str, Any]:
+        return {"reach": self.table, "fan_out": (self.table != 0).sum(axis=1, dtype=np.int32)}

@@ -222,6 +222,19 @@ static void run_threads(Run *run)
 static void run_threads(Run *run) { run_samples(&run->plan, 0, tick_alone); }
 #endif
 
+/* Turn how many spikes each step had into where they begin. */
+static void add_up(const Plan *plan)
+{
+    for (int64_t i = 0; i < plan->population_count; i++) {
+        int64_t *offsets = plan->populations[i].offsets;
+        if (!offsets)
+            continue;
+        offsets[0] = 0;
+        for (int64_t row = 1; row <= plan->samples * plan->steps; row++)
+            offsets[row] += offsets[row - 1];
+    }
+}
+
 /* Join the samples' lists into one array of bytes. */
 static PyObject *joined(const Plan *plan, const Population *p, int of_counts)
 {
@@ -241,6 +254,7 @@ static PyObject *joined(const Plan *plan, const Population *p, int of_counts)
 
 static PyObject *results(const Plan *plan)
 {
+    add_up(plan);
     PyObject *list = PyList_New(plan->population_count);
     for (int64_t i = 0; list && i < plan->population_count; i++) {
         const Population *p = &plan->populations[i];

@@ -55,7 +55,7 @@ def fields_of(
     if post > WORD_TARGETS:
         values = values.astype(np.int32)
         return {"format": WIDE, "first": first, "targets": targets, "weights": values, "sign": 1}
-    words = targets.astype(np.uint32)
+    words = targets.view(np.uint32)  # they are ours, and as large as the words
     words <<= 8
     words |= small.view(np.uint8)
     return common | {"format": PACKED, "first": first, "weights": words}
@@ -107,7 +107,10 @@ def _rows(
 def _by_source(
     weights: Any, order_pre: Array | None, order_post: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Return (first, targets, values) of the weights that are not zero, by source, by place."""
+    """Return (first, targets, values) of the weights that are not zero, by source, by place.
+
+    All three are new arrays; targets are int32.
+    """
     import scipy.sparse as sp
 
     rows = sp.csr_matrix(weights)
@@ -118,7 +121,7 @@ def _by_source(
         columns = columns[:, order_pre]
     if not columns.data.all():
         columns.eliminate_zeros()
-    return columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data
+    return columns.indptr.astype(np.int64), columns.indices, columns.data
 
 
 def _blocks_pay(first: Array, targets: Array) -> bool:

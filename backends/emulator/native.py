@@ -80,7 +80,7 @@ def _buffers(job: Job, layout: Layout, name: str, depth: int) -> dict[str, Any]:
     if held["kind"] == INPUT:
         return buffers | _given(job, name)
     buffers["active"] = np.empty(shape, np.int64)
-    buffers["sent"] = np.empty((job.samples, job.steps), np.int64)
+    buffers["offsets"] = np.empty(job.samples * job.steps + 1, np.int64)
     buffers["host"] = job.host.get(name)
     buffers["is_fresh"] = int(job.state is None)
     buffers["narrow"] = int(buffers["host"] is None and _in_24_bits(job, name))
@@ -122,11 +122,11 @@ def _events(job: Job, name: str, buffers: Mapping[str, Any], lists: tuple[Any, A
     if name in job.inputs:
         return job.inputs[name]
     shape = job.program.populations[name].shape
-    offsets = np.zeros(job.samples * job.steps + 1, np.int64)
     neurons, counts = lists
     if neurons is None:  # an input of the host
+        offsets = np.zeros(job.samples * job.steps + 1, np.int64)
         return Events(NOTHING, offsets, None, job.samples, job.steps, shape)
-    np.cumsum(buffers["sent"], out=offsets[1:])
+    offsets = buffers["offsets"]
     count = None if counts is None else np.frombuffer(counts, np.int32)
     if count is not None and (count == 1).all():
         count = None

@@ -29,7 +29,8 @@ def place_order(program: Program, name: str, home: Mapping[str, Array]) -> Array
     if len(population.shape) == 3:
         order = np.ascontiguousarray(order.reshape(population.shape).transpose(1, 2, 0)).ravel()
     if name in home:
-        order = order[np.argsort(home[name][order], kind="stable")]
+        _, first, core = np.unique(home[name][order], return_index=True, return_inverse=True)
+        order = order[np.argsort(first[core], kind="stable")]  # cores as they come: often no change
     return None if (np.diff(order) == 1).all() else order
 
 

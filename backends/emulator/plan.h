@@ -76,7 +76,8 @@ typedef struct {
     const void *history;       /* (depth of the state, samples, size) of uint8, or int32 where */
     void *history_after;       /* messages carry values; NULL before the first step */
     int64_t *spikes, *active;  /* (samples, size) */
-    int64_t *sent;             /* spikes in each step, (samples, steps) */
+    int64_t *offsets;          /* (samples * steps + 1): */
+    int64_t *sent;             /* behind its first, spikes in each step, then their running sum */
     Spikes *out;               /* (samples) */
 } Population;
 

@@ -179,7 +179,8 @@ static void read_buffers(Plan *plan, Held *held, PyObject *from, Population *p)
     p->refractory = array(held, from, "refractory", 8, cells, 1);
     p->pending = array(held, from, "pending", 8, cells, 1);
     p->active = array(held, from, "active", 8, cells, 1);
-    p->sent = array(held, from, "sent", 8, plan->samples * plan->steps, 1);
+    p->offsets = array(held, from, "offsets", 8, plan->samples * plan->steps + 1, 1);
+    p->sent = p->offsets ? p->offsets + 1 : NULL;
     if (!PyErr_Occurred() && (!p->u || !p->v || !p->active || !p->sent || !p->spikes))
         PyErr_SetString(PyExc_KeyError, "a buffer of a population is missing");
     p->out = PyMem_Calloc(plan->samples + 1, sizeof *p->out);

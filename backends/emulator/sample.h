@@ -170,6 +170,8 @@ static enum Ending record(Plan *plan, const Population *p, Local *l, int64_t sam
     return FINISHED;
 }
 
+#define ROWS_AHEAD 32 /* a row is counted in few cycles */
+
 /* Count messages of up to 65535 spikes on 32 cores: rows of uint16, two to a word of 32 bits. */
 INLINE void count_rows(const Plan *plan, const Population *p, const int32_t *sources, int64_t size,
                        int64_t core, int32_t *const *row)
@@ -178,12 +180,11 @@ INLINE void count_rows(const Plan *plan, const Population *p, const int32_t *sou
     UnsignedWords both = {0}, upper = {0};
     for (int64_t k = 0; k < size; k++) {
         const uint16_t *at = p->reach + sources[k] * plan->cores_padded + core;
-        if (k + AHEAD < size)
-            __builtin_prefetch(p->reach + sources[k + AHEAD] * plan->cores_padded + core, 0, 3);
+        if (k + ROWS_AHEAD < size)
+            __builtin_prefetch(p->reach + sources[k + ROWS_AHEAD] * plan->cores_padded + core, 0, 3);
         Lanes lanes;
-        UnsignedWords words;
         memcpy(&lanes, at, sizeof lanes);
-        memcpy(&words, at, sizeof words);
+        const UnsignedWords words = (UnsignedWords)lanes;
         packets -= (Lanes)(lanes != 0);
         both += words;
         upper += words >> 16;
@@ -329,10 +330,10 @@ static enum Ending run_sample(Plan *plan, Workspace *space, int64_t sample, int6
     for (int64_t t = 0; t < plan->steps; t++) {
         const enum Ending ending = step_all(plan, space, sample, t, &work);
         if (ending != FINISHED) {
-            plan->done[thread] = done;
+            __atomic_store_n(&plan->done[thread], done, __ATOMIC_RELAXED);
             return ending;
         }
-        plan->done[thread]++;
+        __atomic_store_n(&plan->done[thread], plan->done[thread] + 1, __ATOMIC_RELAXED);
         if (work > WORK_OF_A_TICK) {
             work = 0;
             if (tick(plan, thread))

@@ -74,6 +74,23 @@ WEIGHTS = {
 }
 
 
+@dataclass(frozen=True)
+class Style:
+    """What a network is drawn for, beside everything else.
+
+    Attributes:
+        late: delays up to 62 steps.
+        lasting: more steps than a byte counts.
+        flood: everything spikes into currents that never decay.
+        maps: large populations that reach neighbours by weights of 8 bits.
+    """
+
+    late: bool
+    lasting: bool
+    flood: bool
+    maps: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """A network and how it is run.
@@ -111,47 +128,46 @@ def random_program(seed: int) -> Drawn:
     counted = arithmetic in (GRADED, XYLO) or rng.random() < 0.15
     bits = int(rng.choice([5, 16, 24])) if counted and arithmetic != XYLO else 5 * counted
     slow = int(rng.choice([1, 1, 1, 1, 1, 2, 3]))
-    flood = rng.random() < 0.06  # everything spikes into currents that never decay
-    populations, kinds = _populations(rng, arithmetic, bits, slow)
-    if flood:
+    style = Style(*(rng.random(4) < (0.1, 0.02, 0.06, 0.08)).tolist())
+    populations, kinds = _populations(rng, arithmetic, bits, slow, style)
+    if style.flood:
         populations = {key: _undecaying(pop) for key, pop in populations.items()}
-        kinds.append("flood")
-    long = rng.random() < 0.1
-    longest = rng.random() < 0.015  # more steps than a byte counts
-    synapses, more = _synapses(rng, populations, arithmetic, long, flood)
+    synapses, more = _synapses(rng, populations, arithmetic, style)
     host = {} if arithmetic == XYLO or rng.random() < 0.85 else _host(rng, populations)
     neurons = [each for each, pop in populations.items() if pop.cell is not None]
     program = Program(
         1e-3, populations, synapses, {"out": neurons[-1]}, {}, arithmetic, host, bits, slow=slow
     )
-    model_steps = int(rng.integers(62, 80)) if long else int(rng.integers(1, 24))
-    if longest:
+    model_steps = int(rng.integers(62, 80)) if style.late else int(rng.integers(1, 24))
+    if style.lasting:
         model_steps = 256 + int(rng.integers(0, 20))
     steps = model_steps * slow + int(rng.choice([0, 0, 3]))
-    samples = 1 if longest else int(rng.choice([1, 1, 2, 2, 3]))
+    samples = 1 if style.lasting else int(rng.choice([1, 1, 2, 2, 3]))
     placed = rng.random() < 0.3
     return Drawn(
         seed,
         name,
         _placed(rng, program) if placed else program,
-        _inputs(rng, program, samples, model_steps, flood),
+        _inputs(rng, program, samples, model_steps, style),
         steps,
         _cuts(rng, steps),
-        (*kinds, *more, *(["placed"] if placed else [])),
+        (*kinds, *more, *(key for key, on in vars(style).items() if on), *["placed"] * placed),
     )
 
 
 def _populations(
-    rng: np.random.Generator, arithmetic: Arithmetic, bits: int, slow: int
+    rng: np.random.Generator, arithmetic: Arithmetic, bits: int, slow: int, style: Style
 ) -> tuple[dict[str, CellPopulation], list[str]]:
     kinds = []
     populations = {}
-    sizes = SIZES[:8] if arithmetic == XYLO else SIZES  # NumPy walks through its events
+    sizes = SIZES[-3:] if style.maps else SIZES
+    if arithmetic == XYLO and not style.maps:
+        sizes = SIZES[:8]  # NumPy walks through its events
     for at in range(int(rng.choice([1, 1, 2]))):
-        shape = _shape(rng, sizes)
+        shape = _shape(rng, sizes, style)
         populations[f"in{at}"] = CellPopulation("input", shape, None, np.ones(1))
     for at in range(int(rng.choice([1, 2, 3]))):
-        shape = _shape(rng, sizes)
+        shape = _shape(rng, sizes, style)
         size = int(np.prod(shape))
         cell = random_cell(rng, size, arithmetic, bits, slow)
         populations[f"n{at}"] = CellPopulation("LIF", shape, cell, np.ones(size))
@@ -166,9 +182,11 @@ def _undecaying(population: CellPopulation) -> CellPopulation:
     return replace(population, cell=replace(population.cell, decay_u=0 * population.cell.decay_u))
 
 
-def _shape(rng: np.random.Generator, sizes: Sequence[int]) -> tuple[int, ...]:
-    if sizes == SIZES and rng.random() < 0.25:
+def _shape(rng: np.random.Generator, sizes: Sequence[int], style: Style) -> tuple[int, ...]:
+    if len(sizes) == len(SIZES) and rng.random() < 0.25:
         return MAPS[int(rng.integers(len(MAPS)))]
+    if style.maps and rng.random() < 0.5:
+        return MAPS[int(rng.choice([-2, -1]))]
     return (int(rng.choice(sizes)),)
 
 
@@ -176,8 +194,7 @@ def _synapses(
     rng: np.random.Generator,
     populations: dict[str, CellPopulation],
     how: Arithmetic,
-    long: bool,
-    flood: bool,
+    style: Style,
 ) -> tuple[tuple[Synapses, ...], list[str]]:
     names = list(populations)
     targets = [name for name, pop in populations.items() if pop.cell is not None]
@@ -194,15 +211,17 @@ def _synapses(
         if rng.random() < 0.3:
             exponent = 7 * (kind == "powers")
         delay = int(rng.choice([1, 1, 1, 2, 3, 5, 17]))
-        if long:
+        if style.late:
             delay = int(rng.integers(1, 63))
         if how == GRADED and rng.random() < 0.3:
             exponent = -int(rng.integers(8, 14))
-        if flood:
+        if style.maps:
+            kind = str(rng.choice(["int8", "even", "unsigned", "negative"]))
+        if style.flood:
             kind, exponent = str(rng.choice(["unsigned", "unsigned", "negative"])), 7
         if how == XYLO:
             kind, exponent = str(rng.choice(["int8", "even", "little"])), max(exponent, 0)
-        weights, structure = _weights(rng, populations[pre], populations[post], kind, flood)
+        weights, structure = _weights(rng, populations[pre], populations[post], kind, style)
         made: Any = weights if form == "dense" else sp.csr_array(weights)
         made = sp.csr_matrix(weights) if form == "csr matrix" else made
         found.append(
@@ -214,13 +233,15 @@ def _synapses(
 
 
 def _weights(
-    rng: np.random.Generator, pre: CellPopulation, post: CellPopulation, kind: str, flood: bool
+    rng: np.random.Generator, pre: CellPopulation, post: CellPopulation, kind: str, style: Style
 ) -> tuple[Array, str]:
     low, high, step = WEIGHTS[kind]
     weights = rng.integers(low, high + 1, (post.size, pre.size)) * step
     if rng.random() < 0.15:  # the ends of the range only
         weights = rng.choice([low * step, high * step], weights.shape)
-    forms = ["dense"] if flood else ["dense", "sparse", "sparser", "runs", "runs", "maps", "empty"]
+    forms = ["dense", "sparse", "sparser", "runs", "maps", "empty"]
+    if style.flood or style.maps:
+        forms = ["dense"] if style.flood else ["runs", "maps"]
     structure = str(rng.choice(forms))
     if structure == "sparse":
         weights *= rng.random(weights.shape) < rng.choice([0.03, 0.2, 0.5])
@@ -277,10 +298,10 @@ def _host(
 
 
 def _inputs(
-    rng: np.random.Generator, program: Program, samples: int, steps: int, flood: bool
+    rng: np.random.Generator, program: Program, samples: int, steps: int, style: Style
 ) -> dict[str, Array]:
     rate = rng.choice([0.0, 0.02, 0.2, 0.6, 1.0], p=[0.03, 0.22, 0.35, 0.2, 0.2])
-    rate = 1.0 if flood else rate
+    rate = 1.0 if style.flood else rate
     inputs = {}
     for name in program.inputs:
         size, most = program.populations[name].size, program.largest_message(name)

@@ -70,6 +70,12 @@ def without_engine(script, *arguments, **environment):
 COMMAND = "from spikeport.cli import main\nsys.exit(main())\n"
 
 
+def test_the_engine_is_there_where_it_is_required():
+    if "engine" not in os.environ.get("SPIKEPORT_REQUIRE", ""):
+        pytest.skip("SPIKEPORT_REQUIRE does not ask for the engine")
+    assert is_built()
+
+
 # --- asked for --------------------------------------------------------------------------------
 
 
