@@ -22,7 +22,7 @@ ON_NUMPY = unit/test_emulator.py unit/test_graded.py unit/test_xylo_neuron.py un
 test: lint lava ## lint, then every test, those of the emulator on NumPy as well
 	@$(WITH_LAVA) .venv/bin/python -m pytest -n 2 --dist=loadfile
 	@SPIKEPORT_REQUIRE= SPIKEPORT_ENGINE=numpy .venv/bin/python -m pytest -n 2 --dist=loadfile -q \
-		-k "not (brian2 or lava-)" $(addprefix hw_tests/,$(ON_NUMPY))
+		-k "not (brian2 or lava- or lava_runs or lava_goes)" $(addprefix hw_tests/,$(ON_NUMPY))
 
 lint: dev ## style and types
 	@.venv/bin/ruff check .

@@ -40,7 +40,8 @@ def freeze(value: Any) -> Any:
 
 def freeze_fields(noun: Any) -> None:
     """Freeze every array that is a field of a dataclass (for `__post_init__`)."""
-    for name in _field_names(type(noun)):
+    kind: Any = type(noun)
+    for name in _field_names(kind):
         freeze(getattr(noun, name))
 
 

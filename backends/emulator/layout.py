@@ -20,7 +20,7 @@ from spikeport.backends.emulator.cores import Cores, cores_of, reaches, stretche
 from spikeport.backends.emulator.formats import fields_of
 from spikeport.backends.emulator.job import carries_values
 from spikeport.backends.emulator.order import inverse, place_order
-from spikeport.backends.emulator.parameters import KINDS, cell_fields
+from spikeport.backends.emulator.parameters import KINDS, XYLO, cell_fields
 from spikeport.compiler import fixed
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import STEPS, Array
@@ -278,5 +278,7 @@ def _population(program: Program, name: str, sums: _Sums, order: Array | None) -
         return fields
     if type(cell) not in KINDS:
         raise UnknownToEngine(f"it has no {type(cell).__name__} ({name!r})")
+    if (KINDS[type(cell)] == XYLO) != (program.arithmetic.weight_exp_at == "event"):
+        raise UnknownToEngine(f"the neurons of {name!r} are of another datapath")
     largest = None if sums.is_wide else sums.largest
     return fields | cell_fields(cell, program.arithmetic, largest, order)

@@ -2,7 +2,8 @@
  * reset, and the sums set back to zero.
  *
  * For states of 24 bits and decays of 12, plain spikes, a reset in the same step and no pause;
- * layout.py proves that what is received stays below 2**24 before alignment. Lava's rule lets u
+ * parameters.py proves that what is received, aligned, stays below 2**30, and often that u cannot
+ * leave its bits at all. Lava's rule lets u
  * leave 24 bits when it overflows by more than a period; such a step is still right, but the next
  * might not be, so it is reported and the sample begins again with neurons.h.
  */
@@ -49,7 +50,9 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
         const int32_t busy = (was_u | was_v | sum | drive) != 0;
         const int32_t total = decayed(was_u, uniform ? keep_u : keeps_u[i]) + (int32_t)((uint32_t)sum << up);
         int32_t u = total;
-        if (overflow == LAVA) {
+        if (overflow == NEVER) {
+            ; /* proved: u stays inside its bits */
+        } else if (overflow == LAVA) {
             u = total > STATE_LIMIT ? total - 2 * STATE_LIMIT : total;
             u = total <= -STATE_LIMIT ? total + 2 * STATE_LIMIT : u;
             strayed |= u > STRAYED || u < -STRAYED;
@@ -62,7 +65,7 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
         const int32_t moved = decayed(was_v, uniform ? keep_v : keeps_v[i]) + u + drive;
         int32_t v = moved > STATE_LIMIT - 1 ? STATE_LIMIT - 1 : moved;
         v = moved < 1 - STATE_LIMIT ? 1 - STATE_LIMIT : v;
-        overflows += (u != total) + (v != moved);
+        overflows += (overflow != NEVER && u != total) + (v != moved);
         const int32_t floor = uniform ? least : floors[i];
         v = v < floor ? floor : v;
         const int32_t spiked = v > (uniform ? theta : thetas[i]);
@@ -78,13 +81,17 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
 }
 
 #define CASE(OVERFLOW, SUBTRACTS, UNIFORM)                                          \
-    if (p->overflow == OVERFLOW && subtracts == SUBTRACTS && p->uniform == UNIFORM) \
+    if (p->narrow_overflow == OVERFLOW && subtracts == SUBTRACTS && p->uniform == UNIFORM) \
         return narrow_step(p, s, from, to, OVERFLOW, SUBTRACTS, UNIFORM);
 
 /* Step the places from .. to of a population. */
 CLONED Counts step_narrow(const Population *p, Narrow s, int64_t from, int64_t to)
 {
     const int subtracts = p->reset != TO_VALUE;
+    CASE(NEVER, 0, 1)
+    CASE(NEVER, 1, 1)
+    CASE(NEVER, 0, 0)
+    CASE(NEVER, 1, 0)
     CASE(LAVA, 0, 1)
     CASE(LAVA, 1, 1)
     CASE(LAVA, 0, 0)

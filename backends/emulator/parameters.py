@@ -16,6 +16,7 @@ from spikeport.models.neurons.izhikevich import LIMIT, IntegerIzhikevich
 MEMBRANE, XYLO, IZHIKEVICH = 1, 2, 3
 KINDS: Mapping[type, int] = {Cell: MEMBRANE, XyloCell: XYLO, IntegerIzhikevich: IZHIKEVICH}
 OVERFLOWS = ("lava", "twos_complement", "saturate", "unlimited")
+NEVER = 4  # behind them: proved not to happen
 RESETS = ("to_value", "subtract", "none", "subtract_snntorch")
 #: What a cell that is no membrane has, in the order of neurons.h.
 OTHERS: Mapping[type, tuple[str, ...]] = {
@@ -121,6 +122,13 @@ def _is_narrow(
         and fields["v_min"].max(initial=-limit) <= limit
         and np.abs(fields["bias"]).max(initial=0) < NARROW_BIAS
     )
+
+
+def _stays(fields: Mapping[str, Any], largest: int) -> bool:
+    """Does u never leave its bits: |u| <= keep |u| + input, so |u| <= input / (1 - keep)."""
+    unity = 1 << fixed.DECAY_BITS
+    lost = unity - int(fields["keep_u"].max(initial=0))
+    return (largest << fields["align"]) * unity < fixed.STATE_LIMIT * lost
 
 
 def _narrow(cell: Cell, fields: Mapping[str, Any]) -> dict[str, Any]:

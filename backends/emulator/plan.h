@@ -10,7 +10,7 @@
 
 enum Kind { INPUT, MEMBRANE, XYLO, IZHIKEVICH };
 enum Format { DENSE, BLOCKS, PACKED, WIDE, ROWS }; /* see synapses.h */
-enum Overflow { LAVA, TWOS_COMPLEMENT, SATURATE, UNLIMITED };
+enum Overflow { LAVA, TWOS_COMPLEMENT, SATURATE, UNLIMITED, NEVER };
 enum Reset { TO_VALUE, SUBTRACT, NONE, SUBTRACT_SNNTORCH };
 
 /* A parameter of every neuron: one value for all (step 0), or one for each (step 1). */
@@ -55,6 +55,7 @@ typedef struct {
     int64_t align, decay_bits, largest_state, largest_message, message_shift;
     Parameter keep_u, keep_v, theta, v_reset, v_min, bias, pause;
     int narrow;                /* membrane32.h may run it */
+    enum Overflow narrow_overflow;
     int uniform;
     const int32_t *narrow_parameters[6]; /* keep_u keep_v theta back v_min bias, each (padded) */
     /* other kinds: their parameters in the order of neurons.h */

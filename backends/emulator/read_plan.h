@@ -110,6 +110,7 @@ static void read_cell(Held *held, PyObject *from, Population *p)
         PyErr_SetString(PyExc_KeyError, "a parameter of a membrane is missing");
     p->narrow = (int)number(from, "narrow");
     p->uniform = (int)number(from, "uniform");
+    p->narrow_overflow = (enum Overflow)number(from, "narrow_overflow");
     static const char *const names[] = {"narrow_keep_u", "narrow_keep_v", "narrow_theta",
                                         "narrow_back",   "narrow_v_min",  "narrow_bias"};
     for (int k = 0; k < 6 && p->narrow; k++) {

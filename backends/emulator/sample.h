@@ -160,11 +160,8 @@ static enum Ending record(Plan *plan, const Population *p, Local *l, int64_t sam
     } else if (a.size) {
         memcpy(neurons, a.source, a.size * sizeof *neurons);
     }
-    for (int64_t k = 0; k < a.size; k++) {
-        p->spikes[sample * p->size + neurons[k]]++;
-        if (p->has_payload)
-            out->count[out->size + k] = l->sent[p->place ? p->place[neurons[k]] : neurons[k]];
-    }
+    for (int64_t k = 0; p->has_payload && k < a.size; k++)
+        out->count[out->size + k] = l->sent[p->place ? p->place[neurons[k]] : neurons[k]];
     out->size += a.size;
     p->sent[sample * plan->steps + t] = a.size;
     return FINISHED;
@@ -285,12 +282,8 @@ static enum Ending step_all(Plan *plan, Workspace *space, int64_t sample, int64_
         const Population *p = &plan->populations[i];
         Local *l = &space->locals[i];
         const Arrivals a = arrivals(plan, p, l, sample, t);
-        enum Ending ending = FINISHED;
-        if (p->kind == INPUT)
-            for (int64_t k = 0; k < a.size; k++)
-                p->spikes[sample * p->size + a.source[k]]++;
-        else
-            ending = record(plan, p, l, sample, t);
+        const enum Ending ending =
+            p->kind == INPUT ? FINISHED : record(plan, p, l, sample, t);
         if (ending != FINISHED)
             return ending;
         if (!plan->core_counters[0])
@@ -320,8 +313,6 @@ static enum Ending run_sample(Plan *plan, Workspace *space, int64_t sample, int6
     memset(space->overflows, 0, plan->population_count * sizeof *space->overflows);
     for (int64_t i = 0; i < plan->population_count; i++) {
         const Population *p = &plan->populations[i];
-        if (p->kind == INPUT)
-            memset(p->spikes + sample * p->size, 0, p->size * sizeof *p->spikes);
         if (!load(plan, p, &space->locals[i], sample, careful))
             return NO_MEMORY;
     }

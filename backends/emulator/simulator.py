@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.backends.emulator.engines import chosen
 from spikeport.backends.emulator.job import Job, Outcome
@@ -161,6 +163,8 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array | Events]) -> Non
                 f"the data of {name!r} has the shape {shape}",
                 f"it should be (samples, steps, {size})",
             )
+        if isinstance(given, Events):
+            _check_events(name, given)
         most = program.largest_message(name)
         largest = _largest(given)
         if name not in program.host and largest > most:
@@ -171,6 +175,23 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array | Events]) -> Non
             )
     if len({_extent(inputs[name])[0] for name in program.inputs}) > 1:
         raise DataError("the inputs hold different numbers of samples")
+
+
+def _check_events(name: str, given: Events) -> None:
+    """Refuse lists that are no events of their shape: the C engine goes where they point."""
+    neuron, offsets = given.neuron, given.offsets
+    later = np.diff(neuron, prepend=-1) > 0
+    rows = given.samples * given.steps
+    fits = offsets.shape == (rows + 1,) and offsets[0] == 0 and offsets[-1] == neuron.size
+    if fits and (np.diff(offsets) >= 0).all():
+        later[offsets[:-1][offsets[:-1] < neuron.size]] = True  # each step begins anew
+        if later.all() and neuron.min(initial=0) >= 0 and neuron.max(initial=0) < given.size:
+            return
+    raise DataError(
+        f"the events of {name!r} are not those of {given.samples} samples of {given.steps} steps",
+        f"neurons ascend in a step, from 0 to {given.size - 1}, and offsets say where steps begin",
+        "make them with Events.from_dense",
+    )
 
 
 def _largest(given: Array | Events) -> Any:

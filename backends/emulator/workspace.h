@@ -179,7 +179,6 @@ static int load(const Plan *plan, const Population *p, Local *l, int64_t sample,
     memset(l->sum, 0, (p->padded + BLOCK) * (p->is_wide ? 8 : 4));
     memset(l->n.busy, 0, p->padded);
     memset(p->sent + sample * plan->steps, 0, plan->steps * sizeof *p->sent);
-    memset(p->spikes + row, 0, p->size * sizeof *p->spikes);
     memset(p->active + row, 0, p->size * sizeof *p->active);
     p->out[sample].size = 0;
     if (l->narrow) {
@@ -247,8 +246,24 @@ static void store_history(const Plan *plan, const Population *p, int64_t sample)
     }
 }
 
+/* Count the spikes of each neuron. */
+static void count_spikes(const Plan *plan, const Population *p, int64_t sample)
+{
+    int64_t *spikes = p->spikes + sample * p->size;
+    const int32_t *from = p->kind == INPUT ? p->given : p->out[sample].neuron;
+    int64_t begin = 0, end = p->kind == INPUT ? 0 : p->out[sample].size;
+    if (p->kind == INPUT) {
+        begin = p->given_at[sample * (plan->steps + 1)];
+        end = p->given_at[sample * (plan->steps + 1) + plan->steps];
+    }
+    memset(spikes, 0, p->size * sizeof *spikes);
+    for (int64_t k = begin; k < end; k++)
+        spikes[from[k]]++;
+}
+
 static void store(const Plan *plan, const Population *p, Local *l, int64_t sample)
 {
+    count_spikes(plan, p, sample);
     store_history(plan, p, sample);
     if (p->kind == INPUT)
         return;

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,14 @@ def test_the_engine_is_there_where_it_is_required():
     if "engine" not in os.environ.get("SPIKEPORT_REQUIRE", ""):
         pytest.skip("SPIKEPORT_REQUIRE does not ask for the engine")
     assert is_built()
+
+
+def test_a_changed_header_builds_the_engine_again():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (engine,) = settings["tool"]["setuptools"]["ext-modules"]
+    folder = ROOT / "backends" / "emulator"
+    sources = {path.relative_to(ROOT).as_posix() for path in folder.glob("*.[ch]")}
+    assert {*engine["sources"], *engine["depends"]} == sources
 
 
 # --- asked for --------------------------------------------------------------------------------
