@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,21 @@ class Events:
     def step(self) -> Array:
         """Step of each event, (events,)."""
         return self.row % max(self.steps, 1)
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """Are these lists events of their shape: looked at once, as the arrays cannot change."""
+        neuron, offsets, rows = self.neuron, self.offsets, self.samples * self.steps
+        if neuron.dtype != np.int32 or offsets.dtype != np.int64 or offsets.shape != (rows + 1,):
+            return False
+        if self.count is not None and self.count.shape != neuron.shape:
+            return False
+        if offsets[0] != 0 or offsets[-1] != neuron.size or (np.diff(offsets) < 0).any():
+            return False
+        later = np.diff(neuron, prepend=-1) > 0
+        later[offsets[:-1][offsets[:-1] < neuron.size]] = True  # each step begins anew
+        inside = neuron.min(initial=0) >= 0 and neuron.max(initial=0) < max(self.size, 1)
+        return bool(later.all() and inside)
 
     def of_sample(self, sample: int) -> Events:
         """Return the events of one sample."""

@@ -19,7 +19,7 @@ from spikeport.compiler.program import Cell
 from spikeport.compiler.traces import Traces
 
 FORMATS = ("DENSE", "BLOCKS", "PACKED", "WIDE", "ROWS")
-STRAYED = 1 << 24
+STRAYED = 1 << 24  # far outside its 24 bits
 #: What a thousand networks must have met.
 WANTED = (
     *(f"format {name}" for name in FORMATS),

@@ -13,7 +13,7 @@ from spikeport.compiler.kinds import Array
 
 #: Counters per sample, step and core, in the engine's order.
 COUNTERS = ("packets_in", "synaptic_ops", "spikes_out", "packets_out", "soma_updates")
-LANES = 32  # rows of a table are whole multiples of it
+LANES = 16  # rows of a table are whole multiples of it
 OUTSIDE = -1
 LARGEST_ENTRY = 65535
 LIST_BYTES = 8  # of a message in a list

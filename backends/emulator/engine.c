@@ -68,7 +68,7 @@ static PyObject *prepare_plan(PyObject *module, PyObject *args)
     }
     Plan *plan = &made->plan;
     plan->cores = cores;
-    plan->cores_padded = (cores + 31) / 32 * 32;
+    plan->cores_padded = (cores + 15) / 16 * 16;
     read_list(plan, &made->held, populations, sizeof(Population), &plan->population_count,
               (void **)&plan->populations, read_population);
     if (!PyErr_Occurred())

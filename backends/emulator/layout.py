@@ -179,8 +179,6 @@ def _sums(program: Program, name: str) -> _Sums:
 
 def _arriving(program: Program, each: Synapses) -> _Arriving:
     """Return the weights of a projection as integers times a factor, and what they can sum to."""
-    if each.delay_steps < 1:
-        raise UnknownToEngine(f"{each.name!r} has no delay")
     weights, factor, late, shift = _factored(each, program.arithmetic)
     most = program.largest_message(each.pre)
     size = most * factor
@@ -263,7 +261,7 @@ def _population(program: Program, name: str, sums: _Sums, order: Array | None) -
     fields: dict[str, Any] = {
         "kind": INPUT,
         "size": population.size,
-        "depth": max(sent, default=1),
+        "depth": max([1, *sent]),
         "has_payload": int(carries_values(program, name)),
         "start_step": 0 if cell is None else cell.start_step,
         "slow": program.slow,

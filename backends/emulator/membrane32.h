@@ -1,11 +1,11 @@
 /* The integrate-and-fire step in 32 bits, in one pass: decays, input, overflow, clip, threshold,
  * reset, and the sums set back to zero.
  *
- * For states of 24 bits and decays of 12, plain spikes, a reset in the same step and no pause;
+ * For states of 24 bits and decays of 12, plain spikes, a reset in the same step and no pause.
  * parameters.py proves that what is received, aligned, stays below 2**30, and often that u cannot
- * leave its bits at all. Lava's rule lets u
- * leave 24 bits when it overflows by more than a period; such a step is still right, but the next
- * might not be, so it is reported and the sample begins again with neurons.h.
+ * leave its bits at all. Lava's rule lets u leave 24 bits, though never 32; what wraps at 32 bits
+ * here wraps there in Lava too, and is never taken for a value that did not overflow: with
+ * |u| < 2**31, 2**30 received and a bias below 2**29, no sum is within 2**23 of 2**32.
  */
 #ifndef SPIKEPORT_MEMBRANE32_H
 #define SPIKEPORT_MEMBRANE32_H
@@ -15,7 +15,6 @@
 #include "plan.h"
 
 #define STATE_LIMIT (1 << 23)
-#define STRAYED (1 << 24) /* |u| above which the next step may leave 32 bits */
 
 typedef struct {
     int32_t *u, *v, *sum;
@@ -23,14 +22,14 @@ typedef struct {
 } Narrow;
 
 typedef struct {
-    int64_t active, overflows, strayed;
+    int64_t active, overflows;
 } Counts;
 
-/* sign(x) * (|x| * keep >> 12) without 64 bits: |x| < 2**31 and keep < 4096, or |x| < 2**24. */
+/* sign(x) * (|x| * keep >> 12) without 64 bits: |x| <= 2**31 and keep < 4096, or |x| < 2**24. */
 INLINE int32_t decayed(int32_t x, int32_t keep)
 {
-    const int32_t m = abs(x);
-    const int32_t kept = (m >> 12) * keep + (((m & 4095) * keep) >> 12);
+    const uint32_t m = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
+    const int32_t kept = (int32_t)((m >> 12) * (uint32_t)keep + (((m & 4095) * (uint32_t)keep) >> 12));
     return x < 0 ? -kept : kept;
 }
 
@@ -43,7 +42,7 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
     const int32_t keep_u = keeps_u[0], keep_v = keeps_v[0], theta = thetas[0], back = backs[0],
                   least = floors[0], bias = biases[0];
     const int64_t up = p->up + p->align;
-    int32_t active = 0, overflows = 0, strayed = 0;
+    int32_t active = 0, overflows = 0;
     for (int64_t i = from; i < to; i++) {
         const int32_t drive = uniform ? bias : biases[i];
         const int32_t was_u = s.u[i], was_v = s.v[i], sum = s.sum[i];
@@ -55,7 +54,6 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
         } else if (overflow == LAVA) {
             u = total > STATE_LIMIT ? total - 2 * STATE_LIMIT : total;
             u = total <= -STATE_LIMIT ? total + 2 * STATE_LIMIT : u;
-            strayed |= u > STRAYED || u < -STRAYED;
         } else if (overflow == TWOS_COMPLEMENT) {
             u = (int32_t)((uint32_t)total << 8) >> 8;
         } else {
@@ -77,7 +75,7 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
         s.busy[i] += (uint8_t)busy;
         active += busy;
     }
-    return (Counts){active, overflows, strayed};
+    return (Counts){active, overflows};
 }
 
 #define CASE(OVERFLOW, SUBTRACTS, UNIFORM)                                          \

@@ -32,12 +32,6 @@ INLINE int64_t lost(int64_t state, int64_t keep, int64_t bits)
     return state < 0 ? -kept : kept;
 }
 
-INLINE int64_t floor_divided(int64_t a, int64_t b)
-{
-    const int64_t q = a / b;
-    return q * b > a ? q - 1 : q; /* b > 0 */
-}
-
 INLINE int64_t u_in_its_bits(const Population *p, int64_t total)
 {
     const int64_t limit = (int64_t)1 << 23;
@@ -68,7 +62,7 @@ INLINE int64_t spikes_of(const Population *p, int64_t theta, int64_t v)
 {
     if (!p->counts)
         return p->at_threshold ? v >= theta : v > theta;
-    int64_t count = floor_divided(v, theta > 1 ? theta : 1);
+    int64_t count = v / (theta > 1 ? theta : 1);
     if (!p->at_threshold)
         count -= count * theta == v;
     return clipped(count, 0, p->largest_message);
@@ -149,7 +143,7 @@ INLINE int64_t step_xylo(const Population *p, Wide s, int64_t i, int64_t receive
     const int64_t v = clipped(total, LOWEST16, LARGEST16);
     *left += seen != seen16 || moved != moved16 || total != v;
     const int64_t theta = of(p->other[XYLO_THRESHOLD], i);
-    const int64_t spikes = clipped(floor_divided(v, theta), 0, of(p->other[MOST_SPIKES], i));
+    const int64_t spikes = clipped(v / theta, 0, of(p->other[MOST_SPIKES], i));
     s.u[i] = u;
     s.v[i] = v - spikes * theta;
     return spikes;

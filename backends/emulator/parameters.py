@@ -82,10 +82,10 @@ def cell_fields(
         "v_min": placed(cell.v_min),
         "pause": placed(cell.refractory_steps - 1),
     }
-    narrow = _is_narrow(cell, arithmetic, fields, largest)
-    return (
-        fields | {"narrow": int(narrow), "uniform": 0} | (_narrow(cell, fields) if narrow else {})
-    )
+    if not _is_narrow(cell, arithmetic, fields, largest):
+        return fields | {"narrow": 0, "uniform": 0, "narrow_overflow": fields["overflow"]}
+    overflow = NEVER if _stays(fields, largest or 0) else fields["overflow"]
+    return fields | {"narrow": 1, "narrow_overflow": overflow} | _narrow(cell, fields)
 
 
 def registers(cell: Any) -> Array:

@@ -7,18 +7,18 @@
 #endif
 #include "workspace.h"
 
-/* What a population sent in step t, which may be before this run. */
+/* What a population sent `back` steps before step t. */
 INLINE Arrivals arrivals(const Plan *plan, const Population *p, const Local *l, int64_t sample,
-                         int64_t t)
+                         int64_t t, int64_t back)
 {
-    if (p->kind == INPUT && t >= 0) {
-        const int64_t *at = p->given_at + sample * (plan->steps + 1) + t;
+    if (p->kind == INPUT && t >= back) {
+        const int64_t *at = p->given_at + sample * (plan->steps + 1) + t - back;
         return (Arrivals){p->given + at[0], p->given_count ? p->given_count + at[0] : NULL,
                           at[1] - at[0]};
     }
     if (!l->ring)
         return (Arrivals){NULL, NULL, 0};
-    const int64_t slot = slot_of(p, t);
+    const int64_t slot = slot_of(p, l, back);
     return (Arrivals){l->ring + slot * p->size,
                       l->ring_count ? l->ring_count + slot * p->size : NULL, l->ring_size[slot]};
 }
@@ -34,7 +34,7 @@ static int64_t gather(const Plan *plan, const Population *p, Workspace *space, i
     for (int64_t k = p->into; k < p->into_end; k++) {
         const Projection *from = &plan->projections[k];
         const Arrivals a = arrivals(plan, &plan->populations[from->pre], &space->locals[from->pre],
-                                    sample, t - from->delay);
+                                    sample, t, from->delay);
         events += a.size;
         if (!a.size)
             continue;
@@ -57,7 +57,7 @@ static int64_t gather(const Plan *plan, const Population *p, Workspace *space, i
 CLONED Counts step_wide(const Population *p, Local *l, const int64_t *host, int64_t from,
                         int64_t to)
 {
-    Counts counts = {0, 0, 0};
+    Counts counts = {0, 0};
     for (int64_t i = from; i < to; i++) {
         int64_t received;
         if (p->is_wide) {
@@ -110,9 +110,9 @@ INLINE uint64_t bits_of(const uint8_t *bytes)
 }
 
 /* Write the places that spiked into the ring; returns how many. */
-static int64_t collect(const Population *p, Local *l, int64_t t)
+static int64_t collect(const Population *p, Local *l)
 {
-    const int64_t slot = slot_of(p, t);
+    const int64_t slot = l->slot;
     int32_t *places = l->ring + slot * p->size;
     int64_t found = 0;
     if (!l->narrow) {
@@ -139,7 +139,7 @@ static int64_t collect(const Population *p, Local *l, int64_t t)
 /* Append the neurons that spiked, in ascending order, to what the run returns. */
 static enum Ending record(Plan *plan, const Population *p, Local *l, int64_t sample, int64_t t)
 {
-    const Arrivals a = arrivals(plan, p, l, sample, t);
+    const Arrivals a = arrivals(plan, p, l, sample, t, 0);
     Spikes *out = &p->out[sample];
     const enum Ending grown = grow(plan, out, a.size, p->has_payload);
     if (grown != FINISHED)
@@ -167,64 +167,82 @@ static enum Ending record(Plan *plan, const Population *p, Local *l, int64_t sam
     return FINISHED;
 }
 
-#define ROWS_AHEAD 32 /* a row is counted in few cycles */
+#define ROWS_AHEAD 32       /* a row is counted in few cycles ... */
+#define NEAR (1 << 18)      /* ... and tables up to so many bytes are in the cache anyway */
 
-/* Count messages of up to 65535 spikes on 32 cores: rows of uint16, two to a word of 32 bits. */
-INLINE void count_rows(const Plan *plan, const Population *p, const int32_t *sources, int64_t size,
-                       int64_t core, int32_t *const *row)
-{
-    Lanes packets = {0};
-    UnsignedWords both = {0}, upper = {0};
-    for (int64_t k = 0; k < size; k++) {
-        const uint16_t *at = p->reach + sources[k] * plan->cores_padded + core;
-        if (k + ROWS_AHEAD < size)
-            __builtin_prefetch(p->reach + sources[k + ROWS_AHEAD] * plan->cores_padded + core, 0, 3);
-        Lanes lanes;
-        memcpy(&lanes, at, sizeof lanes);
-        const UnsignedWords words = (UnsignedWords)lanes;
-        packets -= (Lanes)(lanes != 0);
-        both += words;
-        upper += words >> 16;
+/* Make a function that counts messages of up to 65535 spikes on CORES cores: rows of uint16, two
+ * to a word of 32 bits.
+ */
+#define COUNT_ROWS(NAME, CORES)                                                                   \
+    typedef uint16_t NAME##_lanes __attribute__((vector_size(2 * (CORES))));                      \
+    typedef uint32_t NAME##_words __attribute__((vector_size(2 * (CORES))));                      \
+    INLINE void NAME(const uint16_t *reach, int64_t padded, const int32_t *sources, int64_t size, \
+                     int64_t ahead, int32_t *packets, int32_t *operations)                        \
+    {                                                                                             \
+        NAME##_lanes seen = {0};                                                                  \
+        NAME##_words both = {0}, upper = {0};                                                     \
+        for (int64_t k = 0; k < size; k++) {                                                      \
+            if (k + ahead < size)                                                                 \
+                __builtin_prefetch(reach + sources[k + ahead] * padded, 0, 3);                    \
+            NAME##_lanes row;                                                                     \
+            memcpy(&row, reach + sources[k] * padded, sizeof row);                                \
+            seen -= (NAME##_lanes)(row != 0);                                                     \
+            both += (NAME##_words)row;                                                            \
+            upper += (NAME##_words)row >> 16;                                                     \
+        }                                                                                         \
+        const NAME##_words lower = both - (upper << 16);                                          \
+        for (int64_t i = 0; i < (CORES) / 2; i++) {                                               \
+            operations[2 * i] += (int32_t)lower[i];                                               \
+            operations[2 * i + 1] += (int32_t)upper[i];                                           \
+        }                                                                                         \
+        for (int64_t i = 0; i < (CORES); i++)                                                     \
+            packets[i] += seen[i];                                                                \
     }
-    const UnsignedWords lower = both - (upper << 16);
-    for (int64_t i = 0; i < 16; i++) {
-        row[SYNAPTIC_OPS][core + 2 * i] += (int32_t)lower[i];
-        row[SYNAPTIC_OPS][core + 2 * i + 1] += (int32_t)upper[i];
-    }
-    for (int64_t i = 0; i < 32; i++)
-        row[PACKETS_IN][core + i] += packets[i];
-}
+COUNT_ROWS(count_16, 16)
+COUNT_ROWS(count_32, 32)
 
 /* Count, for each core, what the spikes of a population cause: once per message. */
 CLONED void count_messages(const Plan *plan, const Population *p, Arrivals a, int32_t *const *row)
 {
-    for (int64_t begin = 0; p->reach && begin < a.size; begin += 65535)
-        for (int64_t core = 0; core < plan->cores_padded; core += 32)
-            count_rows(plan, p, a.source + begin,
-                       a.size - begin < 65535 ? a.size - begin : 65535, core, row);
+    int32_t *packets = row[PACKETS_IN], *operations = row[SYNAPTIC_OPS];
+    const int64_t padded = plan->cores_padded;
+    const int64_t ahead = p->size * padded * 2 > NEAR ? ROWS_AHEAD : a.size;
+    for (int64_t begin = 0; p->reach && begin < a.size; begin += 65535) {
+        const int64_t size = a.size - begin < 65535 ? a.size - begin : 65535;
+        const int32_t *sources = a.source + begin;
+        int64_t core = 0;
+        for (; core + 32 <= padded; core += 32)
+            count_32(p->reach + core, padded, sources, size, ahead, packets + core,
+                     operations + core);
+        if (core < padded)
+            count_16(p->reach + core, padded, sources, size, ahead, packets + core,
+                     operations + core);
+    }
     for (int64_t k = 0; p->reach_first && k < a.size; k++)
         for (int64_t e = p->reach_first[a.source[k]]; e < p->reach_first[a.source[k] + 1]; e++) {
-            row[SYNAPTIC_OPS][p->reach_core[e]] += p->reach_synapses[e];
-            row[PACKETS_IN][p->reach_core[e]]++;
+            operations[p->reach_core[e]] += p->reach_synapses[e];
+            packets[p->reach_core[e]]++;
         }
 }
 
 /* Count, for each core, the spikes and packets that leave it; places are sorted by core. */
 static void count_sent(const Population *p, Arrivals a, int32_t *const *row)
 {
-    int64_t segment = 0;
-    for (int64_t k = 0; k < a.size && p->segments; k++) {
-        while (a.source[k] >= p->segment_end[segment])
-            segment++;
-        row[SPIKES_OUT][p->segment_core[segment]]++;
-        row[PACKETS_OUT][p->segment_core[segment]] += p->fan_out ? p->fan_out[a.source[k]] : 0;
+    int64_t k = 0;
+    for (int64_t s = 0; s < p->segments && k < a.size; s++) {
+        const int64_t first = k;
+        int64_t packets = 0;
+        for (; k < a.size && a.source[k] < p->segment_end[s]; k++)
+            packets += p->fan_out ? p->fan_out[a.source[k]] : 0;
+        row[SPIKES_OUT][p->segment_core[s]] += (int32_t)(k - first);
+        row[PACKETS_OUT][p->segment_core[s]] += (int32_t)packets;
     }
 }
 
 /* Step a population, core by core. */
 static Counts step_cores(const Population *p, Local *l, const int64_t *host, int32_t *const *row)
 {
-    Counts all = {0, 0, 0};
+    Counts all = {0, 0};
     int64_t from = 0;
     for (int64_t s = 0; s < (p->segments ? p->segments : 1); s++) {
         const int64_t to = p->segments ? p->segment_end[s] : p->size;
@@ -233,7 +251,6 @@ static Counts step_cores(const Population *p, Local *l, const int64_t *host, int
         if (p->segments && row[SOMA_UPDATES])
             row[SOMA_UPDATES][p->segment_core[s]] += (int32_t)some.active;
         all.overflows += some.overflows;
-        all.strayed |= some.strayed;
         from = to;
     }
     return all;
@@ -259,29 +276,29 @@ static enum Ending step_all(Plan *plan, Workspace *space, int64_t sample, int64_
 {
     int32_t *const *row = space->core_row;
     for (int64_t i = 0; i < plan->population_count; i++) {
+        Local *l = &space->locals[i];
+        l->slot = slot_of(&plan->populations[i], l, -1);
+        if (l->ring)
+            l->ring_size[l->slot] = 0; /* nothing is sent yet: delays may be 0 */
+    }
+    for (int64_t i = 0; i < plan->population_count; i++) {
         const Population *p = &plan->populations[i];
         Local *l = &space->locals[i];
         const int64_t since = plan->first + t - p->start_step;
-        if (p->kind == INPUT)
+        if (p->kind == INPUT || since < 0 || (p->slow > 1 && since % p->slow))
             continue;
-        if (since < 0 || since % p->slow) {
-            l->ring_size[slot_of(p, t)] = 0;
-            continue;
-        }
         *work += gather(plan, p, space, sample, t) * 64 + p->size;
         const int64_t *host = p->host ? p->host + (sample * plan->steps + t) * p->size : NULL;
         const Counts counts = step_cores(p, l, host, row);
-        if (counts.strayed)
-            return STRAYED_FAR;
         space->overflows[i] += counts.overflows;
-        collect(p, l, t);
+        collect(p, l);
         if (++l->busy_steps == BUSY_STEPS)
             count_busy(p, l, sample);
     }
     for (int64_t i = 0; i < plan->population_count; i++) {
         const Population *p = &plan->populations[i];
         Local *l = &space->locals[i];
-        const Arrivals a = arrivals(plan, p, l, sample, t);
+        const Arrivals a = arrivals(plan, p, l, sample, t, 0);
         const enum Ending ending =
             p->kind == INPUT ? FINISHED : record(plan, p, l, sample, t);
         if (ending != FINISHED)
@@ -306,24 +323,18 @@ typedef int (*Tick)(Plan *plan, int64_t thread);
 #define WORK_OF_A_TICK 2000000
 
 static enum Ending run_sample(Plan *plan, Workspace *space, int64_t sample, int64_t thread,
-                              int careful, Tick tick)
+                              Tick tick)
 {
     int64_t work = 0;
-    const int64_t done = plan->done[thread];
     memset(space->overflows, 0, plan->population_count * sizeof *space->overflows);
-    for (int64_t i = 0; i < plan->population_count; i++) {
-        const Population *p = &plan->populations[i];
-        if (!load(plan, p, &space->locals[i], sample, careful))
-            return NO_MEMORY;
-    }
+    for (int64_t i = 0; i < plan->population_count; i++)
+        load(plan, &plan->populations[i], &space->locals[i], sample);
     for (int k = 0; k < CORE_COUNTERS && plan->core_counters[0]; k++)
         memset(space->core_row[k], 0, plan->cores_padded * sizeof *space->core_row[k]);
     for (int64_t t = 0; t < plan->steps; t++) {
         const enum Ending ending = step_all(plan, space, sample, t, &work);
-        if (ending != FINISHED) {
-            __atomic_store_n(&plan->done[thread], done, __ATOMIC_RELAXED);
+        if (ending != FINISHED)
             return ending;
-        }
         __atomic_store_n(&plan->done[thread], plan->done[thread] + 1, __ATOMIC_RELAXED);
         if (work > WORK_OF_A_TICK) {
             work = 0;
@@ -347,9 +358,7 @@ static void run_samples(Plan *plan, int64_t thread, Tick tick)
         const int64_t sample = __atomic_fetch_add(&plan->next_sample, 1, __ATOMIC_RELAXED);
         if (sample >= plan->samples)
             break;
-        ending = run_sample(plan, &space, sample, thread, 0, tick);
-        if (ending == STRAYED_FAR)
-            ending = run_sample(plan, &space, sample, thread, 1, tick);
+        ending = run_sample(plan, &space, sample, thread, tick);
     }
     if (ending == NO_MEMORY || ending == NO_ROOM)
         __atomic_store_n(&plan->failed, ending, __ATOMIC_RELAXED);

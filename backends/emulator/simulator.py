@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.backends.emulator.engines import chosen
 from spikeport.backends.emulator.job import Job, Outcome
@@ -179,18 +177,12 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array | Events]) -> Non
 
 def _check_events(name: str, given: Events) -> None:
     """Refuse lists that are no events of their shape: the C engine goes where they point."""
-    neuron, offsets = given.neuron, given.offsets
-    later = np.diff(neuron, prepend=-1) > 0
-    rows = given.samples * given.steps
-    fits = offsets.shape == (rows + 1,) and offsets[0] == 0 and offsets[-1] == neuron.size
-    if fits and (np.diff(offsets) >= 0).all():
-        later[offsets[:-1][offsets[:-1] < neuron.size]] = True  # each step begins anew
-        if later.all() and neuron.min(initial=0) >= 0 and neuron.max(initial=0) < given.size:
-            return
+    if given.is_sound:
+        return
     raise DataError(
         f"the events of {name!r} are not those of {given.samples} samples of {given.steps} steps",
         f"neurons ascend in a step, from 0 to {given.size - 1}, and offsets say where steps begin",
-        "make them with Events.from_dense",
+        "make them with Events.from_dense, or sort them",
     )
 
 

@@ -23,6 +23,7 @@ typedef struct {
     int32_t *sent;             /* by kinds that are not narrow, (size) */
     int32_t *ring, *ring_count; /* spikes of the last depth + 1 steps, by place */
     int64_t *ring_size;
+    int64_t slot;              /* of the step that it is at, in the ring */
     uint64_t *bits;            /* of neurons that spiked, where the order is not their own */
     int64_t busy_steps;
 } Local;
@@ -33,7 +34,7 @@ typedef struct {
     int64_t *overflows;
 } Workspace;
 
-enum Ending { FINISHED, STRAYED_FAR, STOPPED, NO_MEMORY, NO_ROOM };
+enum Ending { FINISHED, STOPPED, NO_MEMORY, NO_ROOM };
 
 /* Bytes of an event while they are collected: lists that double when full, and a copy. */
 #define EVENT_BYTES 12
@@ -106,6 +107,12 @@ static int prepare(const Plan *plan, Workspace *space)
         if (p->narrow) {
             MAKE(l->n.u, p->padded);
             MAKE(l->n.v, p->padded);
+        } else {
+            MAKE(l->w.u, p->size);
+            MAKE(l->w.v, p->size);
+            MAKE(l->w.refractory, p->size);
+            MAKE(l->w.pending, p->size);
+            MAKE(l->sent, p->size);
         }
         if (p->kind == XYLO)
             MAKE(l->level, p->size);
@@ -115,19 +122,6 @@ static int prepare(const Plan *plan, Workspace *space)
     return fine;
 }
 
-/* Buffers of the 64-bit step are made when a sample first needs them. */
-static int prepare_wide(const Population *p, Local *l)
-{
-    int fine = 1;
-    if (l->w.u)
-        return 1;
-    MAKE(l->w.u, p->size);
-    MAKE(l->w.v, p->size);
-    MAKE(l->w.refractory, p->size);
-    MAKE(l->w.pending, p->size);
-    MAKE(l->sent, p->size);
-    return fine;
-}
 #undef MAKE
 
 INLINE int64_t neuron_at(const Population *p, int64_t place)
@@ -135,17 +129,20 @@ INLINE int64_t neuron_at(const Population *p, int64_t place)
     return p->order ? p->order[place] : place;
 }
 
-INLINE int64_t slot_of(const Population *p, int64_t t) /* t >= -depth */
+/* Where the ring has what a population sent `back` steps before the step that it is at. */
+INLINE int64_t slot_of(const Population *p, const Local *l, int64_t back)
 {
-    return (t + p->depth) % (p->depth + 1);
+    const int64_t slot = l->slot - back;
+    return slot < 0 ? slot + p->depth + 1 : slot > p->depth ? 0 : slot;
 }
 
 /* Put the spikes of the steps before this run into the ring. */
 static void load_history(const Plan *plan, const Population *p, Local *l, int64_t sample)
 {
     const int64_t depth = plan->history_depth;
+    l->slot = p->depth; /* of the last step before this run */
     for (int64_t back = 1; back <= p->depth; back++) {
-        const int64_t slot = slot_of(p, -back), row = ((depth - back) * plan->samples + sample) * p->size;
+        const int64_t slot = slot_of(p, l, back - 1), row = ((depth - back) * plan->samples + sample) * p->size;
         int64_t found = 0;
         for (int64_t i = 0; p->history && back <= depth && i < p->size; i++) {
             const int64_t at = row + neuron_at(p, i);
@@ -162,19 +159,19 @@ static void load_history(const Plan *plan, const Population *p, Local *l, int64_
     }
 }
 
-static int load(const Plan *plan, const Population *p, Local *l, int64_t sample, int careful)
+static void load(const Plan *plan, const Population *p, Local *l, int64_t sample)
 {
     if (l->ring)
         load_history(plan, p, l, sample);
     if (p->kind == INPUT)
-        return 1;
+        return;
     const int64_t row = sample * p->size;
     if (p->is_fresh)
         for (int64_t i = 0; i < p->size; i++) {
             p->u[row + neuron_at(p, i)] = of(p->first_u, i);
             p->v[row + neuron_at(p, i)] = of(p->first_v, i);
         }
-    l->narrow = p->narrow && !careful;
+    l->narrow = p->narrow;
     l->busy_steps = 0;
     memset(l->sum, 0, (p->padded + BLOCK) * (p->is_wide ? 8 : 4));
     memset(l->n.busy, 0, p->padded);
@@ -186,10 +183,8 @@ static int load(const Plan *plan, const Population *p, Local *l, int64_t sample,
             l->n.u[i] = (int32_t)p->u[row + neuron_at(p, i)];
             l->n.v[i] = (int32_t)p->v[row + neuron_at(p, i)];
         }
-        return 1;
+        return;
     }
-    if (!prepare_wide(p, l))
-        return 0;
     for (int64_t i = 0; i < p->size; i++) {
         const int64_t at = row + neuron_at(p, i);
         l->w.u[i] = p->u[at];
@@ -197,7 +192,6 @@ static int load(const Plan *plan, const Population *p, Local *l, int64_t sample,
         l->w.refractory[i] = p->refractory ? p->refractory[at] : 0;
         l->w.pending[i] = p->pending ? p->pending[at] : 0;
     }
-    return 1;
 }
 
 static void count_busy(const Population *p, Local *l, int64_t sample)
