@@ -128,7 +128,7 @@ def _stays(fields: Mapping[str, Any], largest: int) -> bool:
     """Does u never leave its bits: |u| <= keep |u| + input, so |u| <= input / (1 - keep)."""
     unity = 1 << fixed.DECAY_BITS
     lost = unity - int(fields["keep_u"].max(initial=0))
-    return (largest << fields["align"]) * unity < fixed.STATE_LIMIT * lost
+    return bool((largest << fields["align"]) * unity < fixed.STATE_LIMIT * lost)
 
 
 def _narrow(cell: Cell, fields: Mapping[str, Any]) -> dict[str, Any]:
