@@ -7,7 +7,7 @@
 #define CLONED \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static
 #else
-#define CLONED static
+#define CLONED static __attribute__((noinline)) /* inlined, its loops are not vectorised */
 #endif
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "dense rows are read as little-endian words; NumPy runs instead"

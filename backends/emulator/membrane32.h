@@ -37,17 +37,21 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
                           enum Overflow overflow, int subtracts, int uniform)
 {
     const int32_t *const *q = p->narrow_parameters;
-    const int32_t *keeps_u = q[0], *keeps_v = q[1], *thetas = q[2], *backs = q[3], *floors = q[4],
-                  *biases = q[5];
+    const int32_t *restrict keeps_u = q[0], *restrict keeps_v = q[1], *restrict thetas = q[2],
+                  *restrict backs = q[3], *restrict floors = q[4], *restrict biases = q[5];
     const int32_t keep_u = keeps_u[0], keep_v = keeps_v[0], theta = thetas[0], back = backs[0],
                   least = floors[0], bias = biases[0];
+    int32_t *restrict us = s.u, *restrict vs = s.v, *restrict sums = s.sum;
+    uint8_t *restrict spikes = s.spiked, *restrict steps = s.busy;
     const int64_t up = p->up + p->align;
     int32_t active = 0, overflows = 0;
+#pragma GCC ivdep /* the arrays are apart */
     for (int64_t i = from; i < to; i++) {
         const int32_t drive = uniform ? bias : biases[i];
-        const int32_t was_u = s.u[i], was_v = s.v[i], sum = s.sum[i];
+        const int32_t was_u = us[i], was_v = vs[i], sum = sums[i];
         const int32_t busy = (was_u | was_v | sum | drive) != 0;
-        const int32_t total = decayed(was_u, uniform ? keep_u : keeps_u[i]) + (int32_t)((uint32_t)sum << up);
+        const int32_t aligned = (int32_t)((uint32_t)sum << up);
+        const int32_t total = decayed(was_u, uniform ? keep_u : keeps_u[i]) + aligned;
         int32_t u = total;
         if (overflow == NEVER) {
             ; /* proved: u stays inside its bits */
@@ -68,11 +72,11 @@ INLINE Counts narrow_step(const Population *p, Narrow s, int64_t from, int64_t t
         v = v < floor ? floor : v;
         const int32_t spiked = v > (uniform ? theta : thetas[i]);
         const int32_t to_level = uniform ? back : backs[i];
-        s.u[i] = u;
-        s.v[i] = spiked ? (subtracts ? v - to_level : to_level) : v;
-        s.sum[i] = 0;
-        s.spiked[i] = (uint8_t)spiked;
-        s.busy[i] += (uint8_t)busy;
+        us[i] = u;
+        vs[i] = spiked ? (subtracts ? v - to_level : to_level) : v;
+        sums[i] = 0;
+        spikes[i] = (uint8_t)spiked;
+        steps[i] += (uint8_t)busy;
         active += busy;
     }
     return (Counts){active, overflows};
