@@ -3,7 +3,7 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -35,8 +35,8 @@ fuzz: dev ## property tests on new examples, 2 000 random graphs, 500 placements
 	@.venv/bin/python -m hw_tests.fuzz_place --networks 500
 	@.venv/bin/python -m hw_tests.fuzz_engine --networks 5000
 
-sanitize: dev ## the C engine under AddressSanitizer, UBSan and LeakSanitizer: 1 000 networks and its tests
-	@.venv/bin/python -m hw_tests.sanitize --networks 1000
+sanitize: dev ## the C engine under AddressSanitizer, UBSan and LeakSanitizer: 5 000 networks and its tests
+	@.venv/bin/python -m hw_tests.sanitize
 
 torch-test: ## the tests against snnTorch, Norse, sinabs and SpikingJelly, with a PyTorch of their own
 	@.ci/setup torch
@@ -56,6 +56,9 @@ bench: lava ## ours and the simulators of bench-peers, in one run, into docs (ON
 
 bench-peers: ## environments of the simulators that bench compares with; each is optional
 	@.ci/setup peers
+
+bench-build: dev ## time from arrays and from a file to an image of 11 million synapses
+	@.venv/bin/python -m hw_tests.bench.bench_build
 
 bench-place: dev ## placement beside other strategies
 	@.venv/bin/python -m hw_tests.bench.bench_place

@@ -26,7 +26,7 @@ def in_bytes(text: str | int) -> int:
     >>> in_bytes("2GiB"), in_bytes("1.5 MB"), in_bytes(4096)
     (2147483648, 1500000, 4096)
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", str(text).lower())
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)(b?)\s*", str(text).lower())
     if found is None or (found[3] and not found[2]):
         raise _no_size(text)
     base = 1000 if found[4] and not found[3] else 1024

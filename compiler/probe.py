@@ -12,7 +12,7 @@ from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import Array
 
 VARIABLES = ("u", "v")
-_PART = re.compile(r"(\d+)(?::(\d+))?")
+_PART = re.compile(r"(\d{1,10})(?::(\d{1,10}))?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def parse_probe(key: str, sizes: Mapping[str, int]) -> Probe:
             f"--probe {list(sizes)[-1]}.v",
         )
     size = sizes[name]
-    if not inside:
+    if "[" not in key:
         return Probe(key, name, variable, None)
     numbers: list[int] = []
     for part in inside.removesuffix("]").split(","):
@@ -67,9 +67,9 @@ def parse_probe(key: str, sizes: Mapping[str, int]) -> Probe:
         )
         if found is None or not inside.endswith("]") or not 0 <= first < end <= size:
             raise DataError(
-                f"{part!r} of the probe {key!r} is no neuron",
+                f"{part[:20]!r} of the probe {key[:60]!r} is no neuron",
                 f"{name!r} has the neurons 0 to {size - 1}; a range is FIRST:END, END not included",
-                f"--probe {name}.{variable}[0:{min(size, 4)}]",
+                f"--probe '{name}.{variable}[0:{min(size, 4)}]'",
             )
         numbers += range(first, end)
     return Probe(key, name, variable, np.array(numbers, np.int32))

@@ -15,6 +15,9 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Shape
 from spikeport.compiler.state import State
 
+BLOCK = 1 << 22  # cells of a raster that are turned into events at once
+NOTHING = np.zeros(0, np.int32)
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -36,21 +39,35 @@ class Events:
     shape: Shape
 
     def __post_init__(self) -> None:
-        for array in (self.neuron, self.offsets, self.count):
-            if array is not None:
-                array.flags.writeable = False
+        for name in ("neuron", "offsets", "count"):
+            array = getattr(self, name)
+            if array is None:
+                continue
+            if isinstance(array.base, np.ndarray) and array.base.flags.writeable:
+                array = array.copy()  # nobody can change it behind our back
+                object.__setattr__(self, name, array)
+            array.flags.writeable = False
 
     @classmethod
     def from_dense(cls, raster: Array, shape: Shape) -> Events:
         """Return the events of a raster of shape (samples, steps, n)."""
         samples, steps, size = raster.shape
-        places = np.flatnonzero(raster != 0)
-        offsets = np.searchsorted(places, np.arange(samples * steps + 1) * size)
-        count = None
-        if (raster.dtype != bool and raster.max(initial=0) > 1) or raster.min(initial=0) < 0:
-            count = raster.reshape(-1)[places].astype(np.int32)
-        neuron = (places % max(size, 1)).astype(np.int32)
-        return cls(neuron, offsets.astype(np.int64), count, samples, steps, shape)
+        rows = raster.reshape(samples * steps, size)
+        valued = raster.dtype != bool and (raster.max(initial=0) > 1 or raster.min(initial=0) < 0)
+        neurons, counts = [NOTHING], [NOTHING]
+        offsets = np.zeros(samples * steps + 1, np.int64)
+        together = max(BLOCK // max(size, 1), 1)
+        for first in range(0, len(rows), together):  # in blocks: places take 8 bytes each
+            some = rows[first : first + together]
+            some = some.astype(np.int32) if some.dtype.kind == "f" else some
+            fired = some != 0
+            places = np.flatnonzero(fired)
+            offsets[first + 1 : first + 1 + len(some)] = np.count_nonzero(fired, axis=1)
+            neurons.append((places % max(size, 1)).astype(np.int32))
+            if valued:
+                counts.append(some.reshape(-1)[places].astype(np.int32))
+        count = np.concatenate(counts) if valued else None
+        return cls(np.concatenate(neurons), np.cumsum(offsets), count, samples, steps, shape)
 
     @property
     def size(self) -> int:
@@ -78,8 +95,13 @@ class Events:
         neuron, offsets, rows = self.neuron, self.offsets, self.samples * self.steps
         if neuron.dtype != np.int32 or offsets.dtype != np.int64 or offsets.shape != (rows + 1,):
             return False
-        if self.count is not None and self.count.shape != neuron.shape:
+        if not (neuron.flags.c_contiguous and offsets.flags.c_contiguous):
             return False
+        if self.count is not None:
+            if self.count.shape != neuron.shape or self.count.dtype != np.int32:
+                return False
+            if not (self.count.flags.c_contiguous and self.count.all()):
+                return False
         if offsets[0] != 0 or offsets[-1] != neuron.size or (np.diff(offsets) < 0).any():
             return False
         later = np.diff(neuron, prepend=-1) > 0
@@ -175,22 +197,33 @@ class Traces:
     units: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     cores: Mapping[str, Array] = field(default_factory=dict)
 
-    def window(self, name: str) -> Array:
+    def window(self, name: str, dtype: Any = np.int32) -> Array:
         """Return the spikes of `name` on the model's time axis, (samples, model_steps, n).
 
         Raises:
             DataError: the run was too short for this population's lag.
         """
+        return self.spikes[name].dense(dtype)[:, self._steps_of(name)]
+
+    def total(self, name: str) -> int:
+        """Return how many spikes `window` holds, without making it."""
+        events, steps = self.spikes[name], np.arange(self.steps)[self._steps_of(name)]
+        rows = (np.arange(self.samples)[:, None] * self.steps + steps).ravel()
+        sums = events.offsets
+        if events.count is not None:
+            sums = np.append(0, np.cumsum(events.count, dtype=np.int64))[sums]
+        return int((sums[rows + 1] - sums[rows]).sum())
+
+    def _steps_of(self, name: str) -> slice:
         first = self.lags.get(name, 0)
         after = first + self.model_steps * self.slow
-        raster = self.spikes[name].dense()[:, first : after : self.slow]
-        if raster.shape[1] < self.model_steps:
+        if len(range(self.steps)[first : after : self.slow]) < self.model_steps:
             raise DataError(
                 f"the run of {self.steps} steps ends before {name!r} has answered",
                 f"its window is {first} to {after}",
                 f"run {after} steps",
             )
-        return raster
+        return slice(first, after, self.slow)
 
     def v_window(self, name: str) -> Array:
         """Return the probed v of `name` on the model's time axis, in the network's own units."""

@@ -51,6 +51,7 @@ count = sum(each.count for each in held)
 print(f"{count} synapses in {size / count:.2f} bytes each, {int(spikes.sum())} spikes")
 
 try:
-    sp.write(net, Path(tempfile.mkdtemp()) / "net.nir", max_memory="1GiB")
+    with tempfile.TemporaryDirectory() as folder:
+        sp.write(net, Path(folder) / "net.nir", max_memory="1GiB")
 except sp.errors.SpikeportError as error:
     print(error)

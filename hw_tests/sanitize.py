@@ -1,6 +1,6 @@
 """The C engine under AddressSanitizer, UBSan and LeakSanitizer: `make sanitize`.
 
-    python -m hw_tests.sanitize --networks 1000
+    python -m hw_tests.sanitize --networks 5000
 
 builds the engine in a folder of its own and runs the fuzz, the tests of both engines and of the
 emulator, and looks for leaks whose stack goes through the engine (an interpreter leaks, too).
@@ -106,7 +106,7 @@ def leaks(made: Path, folder: Path) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Build, run everything, and return 1 where a sanitizer or a test complained."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", type=int, default=1000)
+    parser.add_argument("--networks", type=int, default=5000)
     given = parser.parse_args(arguments)
     fuzz = ["--networks", str(given.networks)]
     tests = ["-q", "-p", "no:cacheprovider", "-W", EARLY, *TESTS]

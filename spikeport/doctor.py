@@ -7,11 +7,12 @@ import platform
 import re
 import shutil
 import sys
-from importlib import metadata, util
+from importlib import metadata
 from typing import Any
 
 import platformdirs
 
+from spikeport.backends.emulator.engines import VARIABLE, is_built
 from spikeport.backends.lava import environment
 from spikeport.compiler.errors import MissingError
 
@@ -55,9 +56,9 @@ def examine() -> dict[str, Any]:
 
 
 def _engine(compiler: str | None, missing: list[dict[str, str]]) -> str:
-    if util.find_spec("spikeport.backends._engine") is not None:
-        return "c"
-    again = "pip install --force-reinstall --no-cache-dir spikeport"
+    if is_built():
+        return "numpy" if os.environ.get(VARIABLE) == "numpy" else "c"
+    again = "install spikeport again from its sources (pip install --force-reinstall .)"
     missing.append(
         {
             "what": "the C engine was not built",

@@ -29,7 +29,11 @@ typedef struct {
 static double now(void)
 {
     struct timespec at;
+#ifdef CLOCK_MONOTONIC
+    clock_gettime(CLOCK_MONOTONIC, &at);
+#else
     timespec_get(&at, TIME_UTC);
+#endif
     return at.tv_sec + 1e-9 * at.tv_nsec;
 }
 

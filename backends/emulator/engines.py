@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 
 from spikeport.backends.emulator.job import Job, Outcome
@@ -17,7 +18,13 @@ ENGINES = ("c", "numpy")
 @cache
 def is_built() -> bool:
     """Is the C engine there: it is not where spikeport was installed without a compiler."""
-    return find_spec("spikeport.backends._engine") is not None
+    if find_spec("spikeport.backends._engine") is None:
+        return False
+    try:
+        import_module("spikeport.backends._engine")
+    except ImportError:  # built for another Python or another machine
+        return False
+    return True
 
 
 def chosen(asked: str | None, job: Job) -> tuple[str, Callable[[Job], Outcome]]:
@@ -34,7 +41,9 @@ def chosen(asked: str | None, job: Job) -> tuple[str, Callable[[Job], Outcome]]:
     wanted = asked or os.environ.get(VARIABLE) or None
     if wanted is not None and wanted not in ENGINES:
         raise DataError(
-            f"unknown engine {wanted!r}", f"there are {' and '.join(ENGINES)}", f"{VARIABLE}=c"
+            f"unknown engine {wanted!r}",
+            f"there are {' and '.join(ENGINES)}",
+            "--engine c (engine= in Python)" if asked else f"{VARIABLE}=c",
         )
     if wanted == "c" and not is_built():
         raise MissingError(
@@ -44,11 +53,15 @@ def chosen(asked: str | None, job: Job) -> tuple[str, Callable[[Job], Outcome]]:
         )
     if wanted == "numpy" or not is_built():
         return "numpy", _numpy()
-    from spikeport.backends.emulator.layout import UnknownToEngine, layout_of
+    from spikeport.backends.emulator.layout import UnknownToEngine, is_laid_out, layout_of
+    from spikeport.backends.emulator.memory import check_layout
     from spikeport.backends.emulator.native import run_native
 
+    noun = job.program if job.image is None else job.image
+    if not is_laid_out(noun):
+        check_layout(job)
     try:
-        layout = layout_of(job.program if job.image is None else job.image)
+        layout = layout_of(noun)
     except UnknownToEngine as reason:
         if asked == "c":
             raise DataError(

@@ -22,6 +22,7 @@ from spikeport.backends.emulator.job import carries_values
 from spikeport.backends.emulator.order import inverse, place_order
 from spikeport.backends.emulator.parameters import KINDS, XYLO, cell_fields
 from spikeport.compiler import fixed
+from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.program import GRADED, Arithmetic, Program, Synapses
@@ -63,6 +64,11 @@ class Layout:
 
 
 _LAYOUTS: WeakKeyDictionary[Any, Layout] = WeakKeyDictionary()
+
+
+def is_laid_out(noun: Program | Image) -> bool:
+    """Was `layout_of` asked for it before."""
+    return noun in _LAYOUTS
 
 
 def layout_of(noun: Program | Image) -> Layout:
@@ -179,6 +185,7 @@ def _sums(program: Program, name: str) -> _Sums:
 
 def _arriving(program: Program, each: Synapses) -> _Arriving:
     """Return the weights of a projection as integers times a factor, and what they can sum to."""
+    _check_ends(program, each)
     weights, factor, late, shift = _factored(each, program.arithmetic)
     most = program.largest_message(each.pre)
     size = most * factor
@@ -190,6 +197,22 @@ def _arriving(program: Program, each: Synapses) -> _Arriving:
     return _Arriving(each, weights, factor, late, shift, most, bound)
 
 
+def _check_ends(program: Program, each: Synapses) -> None:
+    """Refuse weights that end outside their populations: the engine goes where they point."""
+    sizes = program.populations[each.post].size, program.populations[each.pre].size
+    weights = each.stored
+    fits = weights.shape == sizes and each.delay_steps >= 0
+    if fits and not isinstance(weights, np.ndarray) and weights.nnz:
+        fits = weights.indices.min() >= 0 and weights.indices.max() < sizes[1]
+    if not fits:
+        raise LoweringError(
+            f"the weights of {each.name!r} are {weights.shape}, {each.delay_steps} steps late",
+            f"{each.post!r} and {each.pre!r} have {sizes[0]} and {sizes[1]} neurons, and delays "
+            "are 0 steps or more",
+            "make them (post, pre)",
+        )
+
+
 def _factored(each: Synapses, arithmetic: Arithmetic) -> tuple[Any, int, int, int]:
     """Return (weights, factor, late, right shift): what one spike adds, see `_Arriving`."""
     if arithmetic.weight_exp_at != "synapse":
@@ -197,15 +220,13 @@ def _factored(each: Synapses, arithmetic: Arithmetic) -> tuple[Any, int, int, in
         return each.stored, each.step << late, late, min(each.exponent, 0)
     mantissa = each.mantissa
     if isinstance(mantissa, np.ndarray):
-        return _lowered(fixed.effective_weights(mantissa, each.exponent, _rounding(arithmetic)))
-    values = fixed.effective_weights(mantissa.data, each.exponent, _rounding(arithmetic))
+        return _lowered(
+            fixed.effective_weights(mantissa, each.exponent, arithmetic.weight_truncation)
+        )
+    values = fixed.effective_weights(mantissa.data, each.exponent, arithmetic.weight_truncation)
     weights = mantissa.copy()
     weights.data, *rest = _lowered(values)
     return weights, *rest
-
-
-def _rounding(arithmetic: Arithmetic) -> str:
-    return arithmetic.weight_truncation
 
 
 def _lowered(values: Array) -> tuple[Array, int, int, int]:
@@ -231,7 +252,7 @@ def _row_sums(weights: Any) -> int:
     if isinstance(weights, np.ndarray):
         sums = np.abs(weights.astype(np.int64)).sum(axis=1)
         return int(sums.max(initial=0))
-    total = np.concatenate([[0], np.cumsum(np.abs(weights.data.astype(np.int32)), dtype=np.int64)])
+    total = np.concatenate([[0], np.cumsum(np.abs(weights.data.astype(np.int64)))])
     return int(np.diff(total[weights.indptr]).max(initial=0))
 
 
@@ -270,13 +291,15 @@ def _population(program: Program, name: str, sums: _Sums, order: Array | None) -
         "wraps": int(sums.wraps),
         "waits": int(cell is not None and "pending" in STEPS[type(cell)].variables),
     }
-    if population.size >= INT32:
-        raise UnknownToEngine(f"{name!r} has more neurons than 31 bits number")
+    if not 0 < population.size < INT32:
+        raise UnknownToEngine(f"{name!r} has {population.size} neurons")
     if cell is None:
         return fields
     if type(cell) not in KINDS:
         raise UnknownToEngine(f"it has no {type(cell).__name__} ({name!r})")
     if (KINDS[type(cell)] == XYLO) != (program.arithmetic.weight_exp_at == "event"):
         raise UnknownToEngine(f"the neurons of {name!r} are of another datapath")
+    if KINDS[type(cell)] == XYLO and program.arithmetic.state_bits != 16:
+        raise UnknownToEngine(f"the neurons of {name!r} have 16 bits")
     largest = None if sums.is_wide else sums.largest
     return fields | cell_fields(cell, program.arithmetic, largest, order)

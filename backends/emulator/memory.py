@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spikeport.backends.emulator.job import Job
 from spikeport.compiler.errors import MemoryLimit
 from spikeport.compiler.memory import allowed_memory, check_memory, in_words
+from spikeport.compiler.traces import Events
 
 if TYPE_CHECKING:
     from spikeport.backends.emulator.layout import Layout
 
-EVENT = 12
+EVENT = 16
+#: Bytes of a synapse while it is laid out, sorted by source beside the Program.
+LAID_OUT = 9
 #: Bytes of a cell of a small run at most, every one of them with a spike.
 ROUGHLY = 64
 #: Runs that need less are not held against the machine's free memory.
@@ -39,21 +44,21 @@ def parts(job: Job, layout: Layout | None) -> dict[str, int]:
     everyone = sum(pop.size for pop in program.populations.values())
     depth = program.max_delay
     sent = sum(
-        pop.size * (4 if job.width(name).__name__ == "int32" else 1)
-        for name, pop in program.populations.items()
+        pop.size * np.dtype(job.width(name)).itemsize for name, pop in program.populations.items()
     )
     found = {
         "state and counters": job.samples * neurons * (STATES + COUNTERS)
         + job.samples * (2 * depth * sent + 8 * everyone),
         "steps of samples": 8 * cells * 2 * len(program.populations),
-        "probes": cells * sum(_probed(job)) * (8 if job.probe_width.__name__ == "int64" else 4),
+        "inputs as events": sum(_bytes_of(events) for events in job.inputs.values()),
+        "probes": cells * sum(_probed(job)) * np.dtype(job.probe_width).itemsize,
         "counters of cores": 0
         if job.image is None
         else cells * len(job.image.cores) * CORE_COUNTERS,
         "bias registers": cells * sum(program.populations[name].size for name in job.host) * 8,
     }
     if layout is None:
-        weights = sum(8 * each.mantissa.size for each in program.synapses)
+        weights = sum(12 * each.values.size for each in program.synapses)
         return found | {
             "weights as NumPy takes them": weights,
             "rasters": cells * sent
@@ -69,6 +74,11 @@ def parts(job: Job, layout: Layout | None) -> dict[str, int]:
         "synapses as the engine takes them": layout.bytes,
         "work of threads": threads * (rings + neurons * (16 + NARROW + WIDE)),
     }
+
+
+def _bytes_of(events: Events) -> int:
+    arrays = (events.neuron, events.offsets, events.count)
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _probed(job: Job) -> list[int]:
@@ -103,6 +113,19 @@ def check_room(job: Job, layout: Layout | None, given: str | int | None) -> int:
     what = f"a run of {_run(job)}{_largest(need)}"
     check_memory(total, allowed, what, "run fewer samples at once", enough=most)
     return allowed - total
+
+
+def check_layout(job: Job) -> None:
+    """Refuse a network whose synapses alone would not fit, before they are laid out.
+
+    Raises:
+        MemoryLimit: see `check_room`.
+    """
+    need = LAID_OUT * sum(each.values.size for each in job.program.synapses)
+    if need < SMALL and job.max_memory is None:
+        return
+    what = f"laying out the synapses of {job.program.name} for the engine"
+    check_memory(need, allowed_memory(job.max_memory), what, "run a smaller network")
 
 
 def _little(job: Job, layout: Layout) -> int:

@@ -70,8 +70,10 @@ def _buffers(job: Job, layout: Layout, name: str, depth: int) -> dict[str, Any]:
     """Return what a run reads and writes of a population."""
     held = layout.populations[name]
     shape = (job.samples, held["size"])
-    before = None if job.state is None else job.state.history[name]
     width = np.int32 if held["has_payload"] else np.uint8
+    before = None
+    if job.state is not None:
+        before = np.ascontiguousarray(job.state.history[name], width)
     buffers: dict[str, Any] = {
         "history": before,
         "history_after": np.empty((depth, *shape), width),

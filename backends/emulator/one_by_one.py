@@ -85,7 +85,7 @@ def _largest(synapses: Synapses) -> int:
     """Return the most that one event changes the register by."""
     stored = synapses.mantissa
     values = stored.data if sp.issparse(stored) else stored
-    return int(np.abs(values).max(initial=0)) << synapses.exponent
+    return max(int(values.max(initial=0)), -int(values.min(initial=0))) << synapses.exponent
 
 
 def _sized(synapses: Synapses) -> Synapses:

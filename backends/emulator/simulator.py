@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.backends.emulator.engines import chosen
 from spikeport.backends.emulator.job import Job, Outcome
 from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.host import host_biases
 from spikeport.compiler.image import Image
-from spikeport.compiler.kinds import Array
+from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.probe import parse_probe
 from spikeport.compiler.program import Program
 from spikeport.compiler.state import State
@@ -58,11 +60,15 @@ def run(
         MemoryLimit: the run would take more than is allowed.
     """
     began = time.perf_counter()
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise DataError(f"{threads!r} threads", "samples run in one thread or more", "--threads 1")
     program = noun.program if isinstance(noun, Image) else noun
     _check_inputs(program, inputs)
-    samples, given = _extent(next(iter(inputs.values())))
+    samples, given = _extent(inputs[program.inputs[0]])
     steps = given * program.slow + program.last_lag if steps is None else steps
     first = 0 if state is None else state.step
+    if state is not None:
+        _check_state(program, state, samples)
     arriving = {
         name: _events(inputs[name]).in_steps(program.slow, first, steps)
         for name in program.inputs
@@ -163,9 +169,17 @@ def _check_inputs(program: Program, inputs: Mapping[str, Array | Events]) -> Non
             )
         if isinstance(given, Events):
             _check_events(name, given)
-        most = program.largest_message(name)
-        largest = _largest(given)
-        if name not in program.host and largest > most:
+        if name in program.host:
+            continue
+        most, (least, largest) = program.largest_message(name), _range(given)
+        if least < (0 if most <= 1 else -most) or not _is_whole(given):
+            raise DataError(
+                f"the input {name!r} holds {least:g}, or a fraction",
+                f"an axon of this chip carries whole numbers up to {most}, negative ones only as "
+                "messages",
+                "give real values as a current",
+            )
+        if largest > most:
             raise DataError(
                 f"the input {name!r} holds {largest:g} spikes in one step",
                 f"an axon of this chip carries {counted(most, 'spike')} per step at most",
@@ -186,10 +200,38 @@ def _check_events(name: str, given: Events) -> None:
     )
 
 
-def _largest(given: Array | Events) -> Any:
+def _range(given: Array | Events) -> tuple[Any, Any]:
     if isinstance(given, Events):
-        return 1 if given.count is None else given.count.max(initial=0)
-    return given.max(initial=0)
+        return (
+            (0, 1)
+            if given.count is None
+            else (given.count.min(initial=0), given.count.max(initial=0))
+        )
+    return given.min(initial=0), given.max(initial=0)
+
+
+def _is_whole(given: Array | Events) -> bool:
+    if isinstance(given, Events) or given.dtype.kind != "f":
+        return True
+    return bool((given == np.rint(given)).all())
+
+
+def _check_state(program: Program, state: State, samples: int) -> None:
+    """Refuse a State of another network, or of other samples."""
+    depth = program.max_delay
+    for name, pop in program.populations.items():
+        history = state.history.get(name)
+        kept = state.variables.get(name, {})
+        wanted = () if pop.cell is None else STEPS[type(pop.cell)].variables
+        fits = history is not None and history.shape == (depth, samples, pop.size)
+        if fits and all(key in kept and kept[key].shape == (samples, pop.size) for key in wanted):
+            continue
+        raise DataError(
+            f"the State does not hold {samples} samples of {name!r}",
+            f"it should have {', '.join(wanted) or 'its spikes'} of {pop.size} neurons, and the "
+            f"last {depth} steps",
+            "continue with the network, and as many samples, that it came from",
+        )
 
 
 def _overflow_note(name: str, cells: int, bits: int) -> str:

@@ -14,12 +14,13 @@ import numpy as np
 
 from spikeport.backends.emulator.cores import COUNTERS, cores_of
 from spikeport.backends.emulator.job import Job, Outcome
-from spikeport.backends.emulator.memory import check_room
+from spikeport.backends.emulator.memory import EVENT, check_room, too_many_spikes
 from spikeport.backends.emulator.one_by_one import OneByOne
 from spikeport.backends.emulator.parameters import registers
 from spikeport.compiler import fixed
 from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.program import GRADED, Arithmetic, Program, Synapses
+from spikeport.compiler.rows import with_data
 from spikeport.compiler.traces import Events
 
 FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
@@ -28,7 +29,7 @@ FEW_SPIKES = 0.1  # below this share of active cells a sparse product wins
 def run_numpy(job: Job) -> Outcome:
     """Return what happens in a run, step by step."""
     program, steps = job.program, job.steps
-    check_room(job, None, job.max_memory)
+    room = check_room(job, None, job.max_memory)
     variables, history = _start(job)
     rasters = {
         name: job.inputs[name].dense(job.width(name))
@@ -67,6 +68,8 @@ def run_numpy(job: Job) -> Outcome:
         for each in job.probes:
             probes[each.key][:, t] = each.of(variables[each.population][each.variable])
         job.progress(t + 1, steps)
+    if EVENT * sum(np.count_nonzero(rasters[name]) for name in program.neurons) > room:
+        raise too_many_spikes(job, room)
     events = {
         name: job.inputs.get(name) or Events.from_dense(raster, program.populations[name].shape)
         for name, raster in rasters.items()
@@ -202,11 +205,12 @@ def _as_received(total: Array, arithmetic: Arithmetic) -> Array:
     return fixed.wrap_int32(total) if arithmetic == GRADED else total
 
 
-def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Array:
+def _effective(synapses: Synapses, arithmetic: Arithmetic) -> Any:
     """Return aligned weights, shifted and clipped one by one (brian2_loihi, nengo-loihi)."""
-    stored = synapses.mantissa
-    dense: Array = stored if isinstance(stored, np.ndarray) else stored.toarray()
-    return fixed.effective_weights(dense, synapses.exponent, arithmetic.weight_truncation)
+    stored, rounding = synapses.mantissa, arithmetic.weight_truncation
+    if isinstance(stored, np.ndarray):
+        return fixed.effective_weights(stored, synapses.exponent, rounding)
+    return with_data(stored, fixed.effective_weights(stored.data, synapses.exponent, rounding))
 
 
 def _sent(

@@ -29,6 +29,13 @@ typedef uint16_t Lanes __attribute__((vector_size(GROUP)));
 typedef int32_t Words __attribute__((vector_size(BLOCK)));
 typedef uint32_t UnsignedWords __attribute__((vector_size(BLOCK)));
 
+/* Ask for some cache lines. */
+INLINE void fetch_lines(const uint8_t *at, int64_t lines)
+{
+    for (int64_t line = 0; line < lines; line++)
+        __builtin_prefetch(at + 64 * line, 0, 3);
+}
+
 /* Add a group of 64 weights; `both` keeps their 16-bit words, `upper` the upper bytes. */
 INLINE void add_group(Lanes *both, Lanes *upper, const uint8_t *at)
 {
@@ -61,6 +68,8 @@ INLINE void dense_spikes(const Projection *p, Arrivals a, int32_t *sum)
             Lanes b0 = {0}, b1 = {0}, b2 = {0}, b3 = {0}, u0 = {0}, u1 = {0}, u2 = {0}, u3 = {0};
             for (int64_t k = begin; k < end; k++) {
                 const uint8_t *row = weights + a.source[k] * p->stride + j;
+                if (k + AHEAD < end)
+                    fetch_lines(weights + a.source[k + AHEAD] * p->stride + j, 4);
                 add_group(&b0, &u0, row);
                 add_group(&b1, &u1, row + GROUP);
                 add_group(&b2, &u2, row + 2 * GROUP);
@@ -106,8 +115,8 @@ INLINE void fetch(const Projection *p, Arrivals a, int64_t k, int64_t size, cons
     if (k >= a.size)
         return;
     const int64_t from = p->first[a.source[k]] * size, to = p->first[a.source[k] + 1] * size;
-    for (int64_t line = 0; line < LINES && from + 64 * line < to; line++)
-        __builtin_prefetch(base + from + 64 * line, 0, 3);
+    const int64_t lines = (to - from + 63) / 64;
+    fetch_lines(base + from, lines < LINES ? lines : LINES);
 }
 
 /* Add byte `k` of each word to 16 targets. */

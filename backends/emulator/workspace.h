@@ -36,8 +36,8 @@ typedef struct {
 
 enum Ending { FINISHED, STOPPED, NO_MEMORY, NO_ROOM };
 
-/* Bytes of an event while they are collected: lists that double when full, and a copy. */
-#define EVENT_BYTES 12
+/* Bytes of a place for an event: in the list, and in the copy that a run returns. */
+#define PLACE_BYTES 8
 
 /* Make room for more events. */
 static enum Ending grow(Plan *plan, Spikes *out, int64_t more, int has_count)
@@ -47,7 +47,7 @@ static enum Ending grow(Plan *plan, Spikes *out, int64_t more, int has_count)
     int64_t room = out->room ? 2 * out->room : 16;
     while (room < out->size + more)
         room *= 2;
-    const int64_t bytes = (room - out->room) / 2 * EVENT_BYTES * (has_count ? 2 : 1);
+    const int64_t bytes = (room - out->room) * PLACE_BYTES * (has_count ? 2 : 1);
     if (__atomic_sub_fetch(&plan->room, bytes, __ATOMIC_RELAXED) < 0)
         return NO_ROOM;
     int32_t *neuron = realloc(out->neuron, room * sizeof *neuron);

@@ -135,6 +135,10 @@ def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:
     )
 
 
+#: Of a weight while it is written: the dense array, nir's own, what h5py takes and what it packs.
+COPIES = 4
+
+
 def _check_dense(network: Network, allowed: int) -> None:
     """Refuse a network whose sparse weights are too large as dense ones, before they are made."""
     nodes = flatten_graphs(network).nodes
@@ -143,7 +147,7 @@ def _check_dense(network: Network, allowed: int) -> None:
         for name, node in nodes.items()
         if isinstance(node, Linear | Affine) and is_sparse(node.weight)
     }
-    need = sum(math.prod(each.shape) * each.dtype.itemsize for each in sparse.values())
+    need = COPIES * sum(math.prod(each.shape) * each.dtype.itemsize for each in sparse.values())
     shapes = ", ".join(f"'{name}' {each.shape}" for name, each in list(sparse.items())[:4])
     check_memory(
         need,

@@ -34,7 +34,8 @@ def chosen(only: str, quick: bool) -> list[Job]:
     found = [job for job in jobs() if not quick or job.workload in QUICK]
     if only and not any(job.workload.startswith(only) for job in found):
         return [job for job in found if job.peer.startswith(only) or _beside(job, found, only)]
-    return [job for job in found if job.workload.startswith(only)]
+    exact = [job for job in found if job.workload == only]
+    return exact or [job for job in found if job.workload.startswith(only)]
 
 
 def _beside(job: Job, found: list[Job], only: str) -> bool:

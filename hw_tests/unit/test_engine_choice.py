@@ -212,8 +212,10 @@ def test_doctor_names_the_c_engine():
 
 LONG = (
     "import numpy as np\n"
+    "import signal\n"
     "from hw_tests.unit.test_engine_choice import chain\n"
     "from spikeport.backends import emulator\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background has none
     "def told(done, steps):\n"
     "    print(done, flush=True)\n"
     "x = {'in': np.ones((2, 1, 30_000), np.uint8)}\n"
@@ -235,7 +237,10 @@ def test_ctrl_c_ends_a_long_run(threads):
     )
     assert running.stdout.readline()  # it is inside the native call
     running.send_signal(signal.SIGINT)
-    _, error = running.communicate(timeout=30)  # it would take minutes
+    try:
+        _, error = running.communicate(timeout=30)  # it would take minutes
+    finally:
+        running.kill()
     assert "KeyboardInterrupt" in error.splitlines()[-1]
     assert running.returncode in (130, -signal.SIGINT)
 

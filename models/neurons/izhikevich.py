@@ -180,6 +180,9 @@ class IntegerIzhikevich:
     largest_message: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray) and value.dtype != np.int64:
+                raise LoweringError(f"{name} of an Izhikevich neuron is {value.dtype}, not int64")
         freeze_fields(self)
 
     @property

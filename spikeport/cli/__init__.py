@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
         if not ran_at_once(sys.argv[1:]):
             from spikeport.cli.app import app
 
-            app()
+            _run(app)
     except SpikeportError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
@@ -45,6 +46,16 @@ def main() -> None:
             "  fix: report it, with what SPIKEPORT_DEBUG=1 shows"
         )
         sys.exit(70)
+
+
+def _run(app: Callable[[], None]) -> None:
+    """Run the commands; what Typer makes of Ctrl-C is an interruption again."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 130:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _end(number: int, _frame: object) -> None:

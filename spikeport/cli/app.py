@@ -193,7 +193,12 @@ def run(
     dt: Dt = None,
     settings: Settings = None,
     probe: Annotated[
-        list[str] | None, typer.Option("--probe", metavar="NODE.v", help="record v or u; repeat")
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            metavar="NODE.v",
+            help="record v or u, of some neurons as 'NODE.v[0,3:5]'; repeat",
+        ),
     ] = None,
     kind: Annotated[
         str | None,
@@ -300,6 +305,7 @@ def compile_(
 ) -> None:
     """Take a graph to the cores of a chip and keep it: `run` takes the file, in a moment."""
     from spikeport.cli.compile_file import compile_file
+    from spikeport.compiler.errors import counted
 
     plain = compile_file(
         graph, chip, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, chips, say
@@ -307,7 +313,7 @@ def compile_(
     if json:
         emit(plain)
     else:
-        print(f"{plain['resources']['cores']} cores of {plain['chip']}")
+        print(f"{counted(plain['resources']['cores'], 'core')} of {plain['chip']}")
         print(f"wrote {plain['out']} ({plain['bytes']} bytes)")
 
 

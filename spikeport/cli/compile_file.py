@@ -9,6 +9,7 @@ from typing import Any
 from spikeport import verbs
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
+from spikeport.compiler.errors import DataError
 from spikeport.data import read_data
 from spikeport.files import check_file
 from spikeport.saved import save_image
@@ -33,6 +34,12 @@ def compile_file(
     Raises:
         SpikeportError: see its message; nothing is written then.
     """
+    if data is None and kind != "spikes":
+        raise DataError(
+            f"--input {kind} has no effect without data",
+            "it says what the calibration data holds",
+            "give the data too: --data X.npz",
+        )
     net = verbs.load(graph, *said)
     for repair in net.repairs:
         say(repair)

@@ -51,7 +51,8 @@ def run_image(
     data = _data(program, x, kind)
     for note in program.notes:
         say(note)
-    shapes = {name: program.populations[name].shape for name in program.neurons}
+    neurons = {name: program.populations[name] for name in program.neurons}
+    shapes = {name: each.shape for name, each in neurons.items() if each.kind != "constant"}
     analog = [
         name
         for name in dict.fromkeys(program.outputs.values())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.compiler.network import Shape
-from spikeport.compiler.traces import Traces
+from spikeport.compiler.traces import Events, Traces
 from spikeport.files import write_arrays
 
 
@@ -30,17 +30,17 @@ def written(
         out: .npz that is not there yet; None writes nothing.
     """
     spiking = [name for name in shapes if name in traces.spikes]
-    arrays = {name: traces.window(name) for name in spiking}
-    arrays = {name: a.astype(np.min_scalar_type(a.max(initial=0))) for name, a in arrays.items()}
-    arrays |= {key: traces.probe_window(key) for key in probe}
-    totals = {name: int(arrays[name].sum(dtype=np.int64)) for name in spiking}
-    for key, array in arrays.items():
-        name = key if key in shapes else key.rpartition(".")[0]
-        if not key.endswith("]"):  # of some neurons there is no shape
-            arrays[key] = array.reshape(*array.shape[:2], *shapes[name])
+    totals = {name: traces.total(name) for name in spiking}
     if out is not None:
+        arrays = {name: traces.window(name, _smallest(traces.spikes[name])) for name in spiking}
+        arrays |= {key: traces.probe_window(key) for key in probe}
+        for key, array in arrays.items():
+            name = key if key in shapes else key.rpartition(".")[0]
+            if not key.endswith("]"):  # of some neurons there is no shape
+                arrays[key] = array.reshape(*array.shape[:2], *shapes[name])
         write_arrays(out, arrays)
     return {
+        **({"engine": traces.extra["engine"]} if "engine" in traces.extra else {}),
         "samples": traces.samples,
         "steps": traces.model_steps,
         "populations": {
@@ -49,3 +49,11 @@ def written(
         "analog": list(analog),
         "out": None if out is None else str(out),
     }
+
+
+def _smallest(events: Events) -> np.dtype[Any]:
+    """Return the smallest type that holds what was sent."""
+    if events.count is None:
+        return np.dtype(np.uint8)
+    low, high = int(events.count.min(initial=0)), int(events.count.max(initial=1))
+    return np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
