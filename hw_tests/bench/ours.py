@@ -37,13 +37,23 @@ ENGINES: dict[str, dict[str, Any]] = {
 }
 
 
+#: Populations that are maps of channels, as a graph would say.
+MAPS = {
+    ("w3", 0): (2, 34, 34),
+    ("w3", 1): (16, 16, 16),
+    ("w3", 2): (16, 16, 16),
+    ("w3", 3): (8, 8, 8),
+}
+
+
 def program_of(workload: Workload) -> Program:
     """Return the network in our integers."""
     names = [f"p{number}" for number in range(len(workload.sizes))]
     populations = {}
-    for name, size, threshold in zip(names, workload.sizes, workload.thresholds, strict=True):
+    for at, (size, threshold) in enumerate(zip(workload.sizes, workload.thresholds, strict=True)):
         kind, cell = ("CubaLIF", cell_of(size, threshold)) if threshold else ("input", None)
-        populations[name] = CellPopulation(kind, (size,), cell, np.ones(1))
+        shape = MAPS.get((workload.name, at), (size,))
+        populations[names[at]] = CellPopulation(kind, shape, cell, np.ones(1))
     synapses = []
     for pre, post, pointers, targets, weights in workload.connections:
         shape = workload.sizes[post], workload.sizes[pre]

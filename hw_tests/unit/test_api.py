@@ -314,7 +314,7 @@ def test_the_sparse_example_runs_in_few_bytes_and_is_refused_as_a_nir_file():
     assert float(told[2]) < 6
     assert int(told[3]) > 20_000
     assert second.startswith("network: NIR has dense weights only")
-    assert "--max-memory 2GiB" in third
+    assert "--max-memory 7GiB" in third
 
 
 def test_the_ci_example_passes():
