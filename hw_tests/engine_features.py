@@ -20,7 +20,7 @@ from spikeport.compiler.traces import Traces
 
 FORMATS = ("DENSE", "BLOCKS", "PACKED", "WIDE", "ROWS")
 STRAYED = 1 << 24  # far outside its 24 bits
-#: What a thousand networks must have met.
+#: What the networks of the suite must have met.
 WANTED = (
     *(f"format {name}" for name in FORMATS),
     *(f"format {name}, unsigned" for name in ("BLOCKS", "PACKED")),

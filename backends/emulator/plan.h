@@ -1,7 +1,8 @@
 /* What the engine runs: populations, projections, and the buffers of a run.
  *
- * Everything here is made by layout.py and native.py and read by read_plan.h; the kernels trust it. Neurons are
- * numbered in the engine's own order (`order` leads back): targets of one source lie together.
+ * Everything here is made by layout.py and native.py and read by read_plan.h; the kernels trust
+ * it. Neurons are numbered in the engine's own order (`order` leads back): targets of one source
+ * lie together.
  */
 #ifndef SPIKEPORT_PLAN_H
 #define SPIKEPORT_PLAN_H
