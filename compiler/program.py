@@ -186,6 +186,7 @@ class Synapses:
         weight_bits: of a weight.
         delay_steps: a spike of step t acts in step t + delay_steps; 1 .. 62.
         conv: geometry with an integer kernel, where the matrix is a plain convolution.
+        part_of: the projection whose weights it is a part of, where several synapses hold them.
     """
 
     name: str
@@ -198,6 +199,7 @@ class Synapses:
     weight_bits: int = 8
     delay_steps: int = 1
     conv: Convolution | None = None
+    part_of: str = ""
 
     def __post_init__(self) -> None:
         if self.stored.dtype not in KINDS:
@@ -234,6 +236,11 @@ class Synapses:
         """Return the same projection with other weights."""
         stored, step = _compact(self.name, mantissa)
         return replace(self, stored=stored, step=step)
+
+    @property
+    def projection(self) -> str:
+        """Name of the projection that it is, or is a part of."""
+        return self.part_of or self.name
 
     @property
     def values(self) -> Array:
