@@ -23,8 +23,10 @@ from spikeport.compiler.passes.normalise import (
 )
 from spikeport.compiler.passes.retime_for import retime_for
 from spikeport.compiler.place.place import place
+from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.quantize import quantize
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.seen import Seen
 
 DEFAULT_PASSES = (
     flatten_graphs,  # nested graphs have names of their own, everything after sees one level
@@ -84,6 +86,8 @@ def lower(
     peaks: Mapping[str, Peaks],
     host: Mapping[str, bool],
     chips: int = 1,
+    recipe: Recipe | None = None,
+    seen: Seen | None = None,
 ) -> Image:
     """Return a retimed network as integers on cores.
 
@@ -93,8 +97,9 @@ def lower(
         peaks: largest |u| and |v| seen per population in calibration.
         host: real-valued inputs -> is the value static over a sample.
         chips: how many chips there are.
+        recipe, seen: see `quantize`.
     """
-    program = check(quantize(retimed, chip, peaks, host), after="quantize")
+    program = check(quantize(retimed, chip, peaks, host, recipe, seen), after="quantize")
     return check(place(program, chip, chips), after="place")
 
 

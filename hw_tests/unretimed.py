@@ -15,8 +15,8 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
 from spikeport.compiler.program import Program
+from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.quantize import quantize
-from spikeport.compiler.quantize.scale import Peaks
 from spikeport.compiler.traces import Traces
 
 Array = np.ndarray[Any, Any]

@@ -2,7 +2,7 @@
 
 >>> import spikeport as sp
 >>> sorted(sp.__all__)[:4]
-['Chip', 'Network', 'Semantics', 'check']
+['Chip', 'Network', 'Recipe', 'Semantics']
 """
 
 from importlib import import_module
@@ -20,6 +20,10 @@ _HOME = {
     "load_image": "spikeport.saved",
     "run": "spikeport.verbs",
     "compare": "spikeport.verbs",
+    "attribute": "spikeport.attribution",
+    "quantize": "spikeport.quantizing",
+    "Recipe": "spikeport.compiler.quantize.recipe",
+    "Wish": "spikeport.compiler.quantize.recipe",
     "check": "spikeport.verbs",
     "cost": "spikeport.verbs",
     "chip": "spikeport.verbs",
@@ -33,14 +37,18 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
+    from spikeport.attribution import attribute as attribute
     from spikeport.compiler import errors as errors
     from spikeport.compiler.chip import Chip as Chip
     from spikeport.compiler.network import Network as Network
+    from spikeport.compiler.quantize.recipe import Recipe as Recipe
+    from spikeport.compiler.quantize.recipe import Wish as Wish
     from spikeport.compiler.semantics import Semantics as Semantics
     from spikeport.deployment import deploy as deploy
     from spikeport.loader import data_from as data_from
     from spikeport.modules.read import from_module as from_module
     from spikeport.pages.report import report as report
+    from spikeport.quantizing import quantize as quantize
     from spikeport.saved import load_image as load_image
     from spikeport.saved import save_image as save_image
     from spikeport.verbs import check as check

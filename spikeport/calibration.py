@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from spikeport.compiler.clocked import Clocked, Membrane
+from spikeport.compiler.errors import DataError
 from spikeport.compiler.kinds import QUANTIZERS, Array
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.peak import Peaks
+from spikeport.compiler.quantize.seen import Seen
 from spikeport.data import Data
 
 CALIBRATION_SAMPLES = 64
@@ -16,17 +18,30 @@ FORGETS = 1e-3  # share kept of a current below which what is left does not tell
 
 
 class Watch:
-    """Collects the largest u and v of every population while the reference runs."""
+    """Collects what u and v of every population reach while the reference runs.
+
+    Attributes:
+        largest: (population, variable) -> largest magnitude of each neuron, (n,).
+        returned: population -> the lowest v of each neuron after which it spiked all the same: a
+            v that is cut off below that never shows.
+    """
 
     def __init__(self) -> None:
-        self.largest: dict[tuple[str, str], float] = {}
+        self.largest: dict[tuple[str, str], Array] = {}
+        self.returned: dict[str, Array] = {}
+        self._lowest: dict[str, Array] = {}  # v since the last spike, (samples, n)
 
-    def __call__(self, name: str, variables: Mapping[str, Array]) -> None:
+    def __call__(self, name: str, variables: Mapping[str, Array], sent: Array) -> None:
         """See one step of one population."""
         for key in ("u", "v"):
-            value = variables[key]
-            now = max(float(value.max(initial=0.0)), -float(value.min(initial=0.0)))
-            self.largest[name, key] = max(self.largest.get((name, key), 0.0), now)
+            now = np.abs(variables[key]).max(axis=0, initial=0.0)
+            known = self.largest.get((name, key))
+            self.largest[name, key] = now if known is None else np.maximum(known, now)
+        v, fired = variables["v"], sent != 0
+        lowest = self._lowest.get(name, np.zeros_like(v))
+        low = np.where(fired, lowest, 0.0).min(axis=0, initial=0.0)
+        self.returned[name] = np.minimum(self.returned.get(name, low), low)
+        self._lowest[name] = np.where(fired, v, np.minimum(lowest, v))
 
     def peaks(self, clocked: Clocked, data: Data) -> dict[str, Peaks]:
         """Return what was seen, per population.
@@ -38,29 +53,34 @@ class Watch:
 
     def _peaks(self, clocked: Clocked, name: str, data: Data) -> Peaks:
         cell = clocked.populations[name].cell
+        seen = self.largest.get((name, "v"), np.zeros(1))
         if not isinstance(cell, Membrane):
-            return Peaks(0.0, self.largest.get((name, "v"), 0.0), _drive(clocked, name, data))
-        u = self._seen(clocked, name, data) * float(np.abs(cell.gain_v).max(initial=0.0))
-        theta = cell.v_threshold[np.isfinite(cell.v_threshold)]
-        highest, reset = (float(np.abs(x).max(initial=0.0)) for x in (theta, cell.v_reset))
-        seen = self.largest.get((name, "v"), 0.0)
-        v = max(highest + reset, seen) + u + float(np.abs(cell.drive_v).max(initial=0.0))
+            return Peaks(0.0, float(seen.max(initial=0.0)), _drive(clocked, name, data))
+        u = self._current(clocked, name, data) * np.abs(cell.gain_v)
+        theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), 0.0)
+        v = np.maximum(theta + np.abs(cell.v_reset), seen) + u + np.abs(cell.drive_v)
         # On chip v counts from v_reset, and the host drives what a constant would.
         level = np.abs(cell.drive_v) + np.abs((1.0 - cell.keep_v) * cell.v_reset)
-        drive = u + float(level.max(initial=0.0))
-        return Peaks(u, v, drive if data.kind == "current" else 0.0)
+        drive = float((u + level).max(initial=0.0)) if data.kind == "current" else 0.0
+        up = theta + np.abs(cell.v_reset) + u + np.abs(cell.drive_v)
+        needed = np.maximum(up, u - self.returned.get(name, np.zeros(1)))
+        return Peaks(
+            float(u.max(initial=0.0)), float(v.max(initial=0.0)), drive, u, v,
+            np.minimum(needed, v) if cell.spiking else None,
+        )  # fmt: skip
 
-    def _seen(self, clocked: Clocked, name: str, data: Data) -> float:
-        """Return the largest current that v saw; `add_v_decay` keeps what is left of it."""
-        cell, largest = clocked.populations[name].cell, self.largest.get((name, "u"), 0.0)
+    def _current(self, clocked: Clocked, name: str, data: Data) -> Array:
+        """Return the largest current that v saw, (n,); `add_v_decay` keeps what is left of it."""
+        cell = clocked.populations[name].cell
+        largest = self.largest.get((name, "u"), np.zeros(cell.keep_u.size))
         if not cell.has_current or cell.current_order != "add_v_decay":
             return largest
         keep = float(cell.keep_u.min(initial=1.0))
         if keep > FORGETS:
             return largest / keep
-        arriving = [np.asarray(abs(p.matrix).sum(axis=1)).max() for p in clocked.into(name)]
+        arriving = [np.asarray(abs(p.matrix).sum(axis=1)).ravel() for p in clocked.into(name)]
         sent = max((float(np.abs(x).max(initial=1.0)) for x in data.inputs.values()), default=1.0)
-        return float(sum(arriving)) * sent * float(cell.gain_u.max(initial=0.0))
+        return np.asarray(sum(arriving, np.zeros(cell.keep_u.size)) * sent * cell.gain_u)
 
 
 def _drive(clocked: Clocked, name: str, data: Data) -> float:
@@ -85,3 +105,39 @@ def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
     few, watch = data.first(CALIBRATION_SAMPLES), Watch()
     reference.run(clocked, few.inputs, watch=watch)
     return watch.peaks(clocked, few)
+
+
+def seen_on(retimed: Clocked, data: Data) -> Seen:
+    """Return a run of the retimed network on (at most 64 of) the samples.
+
+    Raises:
+        DataError: its inputs are real values, or it never spikes, or always: such data says
+            nothing of the roundings.
+    """
+    from spikeport.backends import reference
+
+    if data.kind == "current":
+        raise DataError(
+            "outputs cannot be calibrated on real-valued inputs",
+            "the host computes the first layer, and its rounding is not the quantizer's",
+            "leave out --rounding output, --ranges output or raster, and --correct",
+        )
+    few = data.first(CALIBRATION_SAMPLES)
+    traces = reference.run(retimed, few.inputs)
+    spiking = [name for name in retimed.neurons if name in traces.spikes]
+    cells = {name: traces.samples * traces.model_steps * retimed.populations[name].size
+             for name in spiking if retimed.populations[name].kind != "constant"}  # fmt: skip
+    sent = {name: traces.spikes[name].total for name in cells}
+    if cells and not any(sent.values()):
+        raise DataError(
+            "no neuron spikes on the calibration data",
+            f"{few.samples} samples of {few.steps} steps say nothing of what rounding changes",
+            "give data that the network was trained on, and check --dialect and --dt",
+        )
+    if cells and all(sent[name] >= cells[name] > 0 for name in cells):
+        raise DataError(
+            "every neuron spikes in every step of the calibration data",
+            f"{few.samples} samples of {few.steps} steps say nothing of what rounding changes",
+            "give data that the network was trained on, and check --dialect and --dt",
+        )
+    return Seen(retimed, traces)

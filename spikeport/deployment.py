@@ -10,6 +10,7 @@ from typing import Any
 
 from spikeport import backends, processor
 from spikeport.budget import judge
+from spikeport.calibration import seen_on
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import ChipError, LoweringError, MissingError, OutputError
@@ -19,6 +20,7 @@ from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import for_chip, lower
 from spikeport.compiler.program import GRADED, LAVA
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
+from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data
@@ -52,6 +54,7 @@ def deploy(
     baseline: str | Path | None = None,
     fail_on: str = "",
     command: str = "",
+    recipe: Recipe | None = None,
     say: Say = lambda text: None,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
@@ -76,6 +79,7 @@ def deploy(
         column: cost column.
         baseline, fail_on: an old report.json and a budget such as `accuracy<0.97,energy>1.05x`.
         command: what was typed, for the report.
+        recipe: how weights become integers, see `Recipe`; what looks at outputs sees `data`.
         say, progress: called with sentences, and with (what, done, total).
 
     Raises:
@@ -86,7 +90,7 @@ def deploy(
         settings=settings, input=input, decode=decode, stream=stream, allow_skew=allow_skew,
         slow=slow, chips=chips, backends_wanted=backends_wanted, lava_samples=lava_samples,
         max_memory=max_memory, column=column, baseline=baseline, fail_on=fail_on,
-        command=command, say=say,
+        command=command, recipe=recipe, say=say,
     )  # fmt: skip
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     check_runs(target, given)
@@ -102,13 +106,20 @@ def check_runs(chip: Chip, given: Prepared) -> None:
 
     Raises:
         ChipError: limits only, no such cost column, or no energy for a budget of it.
-        LoweringError: Lava was asked for and has no such arithmetic.
+        LoweringError: Lava was asked for and has no such arithmetic, or a recipe of a chip without
+            integers.
     """
     if chip.arithmetic == "none":
         raise ChipError(
             f"{chip.name} cannot be run",
             "its description holds limits alone (level rules), no arithmetic",
             f"spikeport check {given.net.name} --chip {chip.name}",
+        )
+    if given.recipe is not None and chip.arithmetic == "float":
+        raise LoweringError(
+            f"{chip.name} takes no recipe",
+            "a processor runs the float network as it is",
+            "leave out --weights and the other options of a recipe",
         )
     if chip.costs or given.column is not None:
         column_of(chip, given.column)
@@ -165,7 +176,9 @@ def run_on(
         runs = Runs(ideal, ours, None, data, processor.WHY_NO_LAVA)
     else:
         peaks = reference.watch.peaks(clocked, data)
-        image = lower(retimed, chip, peaks, data.host(), given.chips)
+        looks = given.recipe is not None and given.recipe.looks_at_outputs
+        seen = seen_on(retimed, data) if looks else None
+        image = lower(retimed, chip, peaks, data.host(), given.chips, given.recipe, seen)
         runs = _run(image, given, ideal, say, progress)
     costs = {name: cost(image, runs.emulator, name, given.pieces) for name in chip.costs}
     column = column_of(chip, given.column) if chip.costs else ""

@@ -21,7 +21,7 @@ from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.pipeline import compile_network, to_clocked
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.peak import Peaks
 
 #: Kinds whose synapses are counted all the same: the integrate-and-fire family.
 COUNTED = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I", "Threshold", "Relay", "Readout")

@@ -16,6 +16,7 @@ from spikeport.compiler.errors import DataError
 from spikeport.compiler.measure.decode import check_decoder, needs_v
 from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import to_clocked
+from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data
 from spikeport.files import check_folder, check_report_folder
@@ -43,6 +44,7 @@ class Prepared:
         max_memory: what a run of the emulator may take.
         column: cost column; None: each chip's own.
         command: what was typed.
+        recipe: how weights become integers; None: the default.
     """
 
     net: Network
@@ -63,6 +65,7 @@ class Prepared:
     max_memory: str | int | None
     column: str | None
     command: str
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,7 @@ def prepare(
     baseline: str | Path | None = None,
     fail_on: str = "",
     command: str = "",
+    recipe: Recipe | None = None,
     say: Say = lambda text: None,
     several: bool = False,
 ) -> Prepared:
@@ -131,7 +135,7 @@ def prepare(
         net, clocked, _streamed(samples) if stream else samples, pieces, labels,
         tuple(f"{name}.v" for name in sorted(shown)), folder, budget, old, decode, allow_skew,
         slow, chips, None if backends_wanted is None else tuple(backends_wanted), lava_samples,
-        max_memory, column, command,
+        max_memory, column, command, recipe,
     )  # fmt: skip
 
 

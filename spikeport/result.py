@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spikeport import __version__, backends
+from spikeport.attribution import attribute, nothing
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
+from spikeport.compiler.measure.bounds import overflow_rows
 from spikeport.compiler.measure.decode import accuracy
 from spikeport.compiler.measure.energy import Cost, neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
+from spikeport.compiler.pipeline import for_chip
 from spikeport.compiler.traces import Traces
 from spikeport.costed import energy_of
 from spikeport.data import Data
@@ -107,7 +110,9 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "cores": cores_of(image, runs.emulator, pieces, chosen),
         "energy": energy_of(chip, deployment.costs, deployment.column),
         "neurobench": neurobench(image, runs.emulator, pieces),
+        "attribution": _attribution(deployment),
         "losses": [dict(loss) for loss in program.losses],
+        "overflow": _overflow(deployment),
         "populations": _populations(deployment),
         "backends": _backends(runs),
         "rasters": _rasters(deployment),
@@ -120,7 +125,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
 def _parity(deployment: Deployment) -> dict[str, Any]:
     image, data, runs = deployment.image, deployment.data, deployment.runs
     against_reference = compare(runs.reference, runs.emulator)
-    explanation = explain(deployment.clocked, image, data, against_reference)
+    explanation = explain(deployment.clocked, image, data, against_reference, runs.emulator)
     plain = against_reference.to_dict()
     if explanation is not None:
         plain["first_difference"]["cause"] = ", ".join(explanation["causes"])
@@ -131,6 +136,26 @@ def _parity(deployment: Deployment) -> dict[str, Any]:
         else _bits_of_first(image, runs.lava_data, runs.lava).to_dict(),
         "wording": _wording(runs.lava),
     }
+
+
+def _attribution(deployment: Deployment) -> dict[str, Any]:
+    """Take what the chip lost apart; processors lose nothing."""
+    image, data, ran = deployment.image, deployment.data, deployment.runs.emulator
+    if image.chip.arithmetic == "float":
+        return nothing("a processor runs the float network as it is")
+    if image.program.slow > 1:
+        return nothing("not taken apart under --slow: states are held between steps")
+    retimed = for_chip(deployment.clocked, image.chip, frozenset(data.host()), allow_skew=True)
+    labels, decode, pieces = deployment.labels, deployment.decode, deployment.in_one
+    return attribute(retimed, image, data, labels, decode, pieces=pieces, ran=ran)
+
+
+def _overflow(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return what is known of u and v for any input of the kind that was run."""
+    program, runs = deployment.image.program, deployment.runs
+    spikes = deployment.data.kind == "spikes"
+    ends = dict.fromkeys(program.inputs, (0, 1)) if spikes else None
+    return [dict(row) for row in overflow_rows(program, runs.emulator, ends)]
 
 
 def _wording(lava: Traces | None) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spikeport.compiler.chip import Chip
     from spikeport.compiler.measure.energy import Cost
     from spikeport.compiler.measure.parity import Parity
+    from spikeport.compiler.quantize.recipe import Recipe
 
 #: Backends that run floats, a Network or Clocked; all others run a Program or Image.
 FLOAT_BACKENDS = {"reference": "the reference", "brian2": "Brian2"}
@@ -109,6 +110,7 @@ def compile(
     allow_skew: bool = False,
     slow: int = 1,
     chips: int = 1,
+    recipe: Recipe | None = None,
 ) -> Image:
     """Return a network as integers on the cores of a chip.
 
@@ -122,22 +124,26 @@ def compile(
         allow_skew: delay an edge of a loop that cannot be retimed (not exact).
         slow: chip steps per step of the network, where the chip can hold its state (exact).
         chips: how many chips are linked.
+        recipe: how weights, scales and thresholds become integers; see `Recipe`.
 
     Raises:
         LoweringError, FitError: what the chip cannot do or hold, and what would work.
         ChipError: the chip is described by limits alone, or cannot be linked to so many others.
     """
-    from spikeport.calibration import calibrate
+    from spikeport.calibration import calibrate, seen_on
     from spikeport.compiler.chip import Chip
-    from spikeport.compiler.pipeline import compile_network, to_clocked
+    from spikeport.compiler.pipeline import for_chip, lower, to_clocked
 
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     _check_runs(target)
+    clocked = to_clocked(net)
     if calibration is None:
-        return compile_network(net, target, allow_skew=allow_skew, slow=slow, chips=chips)
+        retimed = for_chip(clocked, target, frozenset(), allow_skew, slow)
+        return lower(retimed, target, {}, {}, chips, recipe)
     data = calibration if isinstance(calibration, Data) else read_data(calibration, net, kind)
-    peaks = calibrate(to_clocked(net), data)
-    return compile_network(net, target, peaks, data.host(), allow_skew, slow, chips)
+    retimed = for_chip(clocked, target, frozenset(data.host()), allow_skew, slow)
+    seen = seen_on(retimed, data) if recipe is not None and recipe.looks_at_outputs else None
+    return lower(retimed, target, calibrate(clocked, data), data.host(), chips, recipe, seen)
 
 
 def _check_runs(chip: Chip) -> None:

@@ -25,7 +25,7 @@ def run(
     state: State | None = None,
     probe: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
-    watch: Callable[[str, Mapping[str, Array]], None] = lambda name, variables: None,
+    watch: Callable[[str, Mapping[str, Array], Array], None] = lambda name, variables, sent: None,
 ) -> Traces:
     """Run the network and return what happened.
 
@@ -37,7 +37,7 @@ def run(
         state: where to go on; by default the initial state.
         probe: `NAME.v` or `NAME.u` to record (v after reset, u as v saw it).
         progress: called with (steps done, steps in all).
-        watch: called with a population and its variables after each of its steps.
+        watch: called with a population, its variables and what it sends after each of its steps.
     """
     began = time.perf_counter()
     samples, given = _extent(inputs)
@@ -67,7 +67,7 @@ def run(
                 received += apply(_sent(rasters, history, projection, t))
             sent = STEPS[type(pop.cell)].step(pop.cell, variables[name], received)
             rasters[name][:, t] = sent
-            watch(name, variables[name])
+            watch(name, variables[name], sent)
         for key in probe:
             name, _, variable = key.rpartition(".")
             probes[key][:, t] = variables[name][variable]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from spikeport.compiler import fixed
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.kinds import Array
@@ -49,19 +51,37 @@ class Grid:
     step: int = 1
 
 
-def grid_of(values: Array, chip: Chip) -> Grid:
+def grid_of(values: Array, chip: Chip, bits: int = 0) -> Grid:
     """Return the grid for weights: Loihi has a format for each sign, others one with a sign.
+
+    Args:
+        values: the weights, or the smallest and the largest of them.
+        chip: whose formats they are.
+        bits: of a weight; 0: as many as the chip has.
 
     >>> import numpy as np
     >>> from spikeport import chip
     >>> grid_of(np.array([-1.0, 1.0]), chip("loihi1"))
     Grid(mode='mixed', bits=8, low=-256, high=254, step=2)
     """
-    bits = chip.limits.weight_bits.whole
+    bits = bits or chip.limits.weight_bits.whole
     if chip.arithmetic not in LOIHI:
         low, high = fixed.weight_range("signed", bits)
         return Grid("signed", bits, low, high)
     mode = fixed.sign_mode_of(values)
     step = 1 << (8 - bits + (mode == "mixed"))
     low, high = fixed.weight_range(mode)
-    return Grid(mode, bits, low // step * step, high // step * step, step)
+    low = low // step * step if mode == "mixed" else -(-low // step * step)
+    return Grid(mode, bits, low, high // step * step, step)
+
+
+def full_of(grid: Grid) -> int:
+    """Return the largest magnitude that a grid holds in its shorter direction."""
+    return min(size for size in (grid.high, -grid.low) if size > 0)
+
+
+def exponent_of(largest: float, grid: Grid, lowest: int = 0) -> int:
+    """Return the smallest exponent, `lowest` at least, with which a grid holds a weight."""
+    if largest <= 0:
+        return max(lowest, 0)
+    return max(lowest, int(np.ceil(np.log2(largest / full_of(grid)) - 1e-9)))

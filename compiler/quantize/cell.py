@@ -13,43 +13,47 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.quantize.decay import quantize_decay
 from spikeport.compiler.quantize.lost import lost
+from spikeport.compiler.quantize.peaks import Scaling
 from spikeport.compiler.quantize.scale import TIE, whole
 
 
 def integer_cell(
     name: str,
     pop: Population,
-    scale: float,
+    scaling: Scaling,
     chip: Chip,
     arithmetic: Arithmetic,
     losses: list[dict[str, Any]],
-    message_shift: int = 0,
 ) -> Cell:
     """Return the integer parameters of a population; adds what they lost to `losses`.
 
     Args:
         name: of the population.
         pop: in floats.
-        scale: weight units per float unit of v.
+        scaling: weight units per float unit of v, and the decays that were chosen with it.
         chip: whose registers are filled.
         arithmetic: its datapath.
         losses: gets a row for each kind of register.
-        message_shift: of an analog population that sends messages.
     """
-    cell = pop.cell
+    cell, scale, message_shift = pop.cell, scaling.scale, scaling.message_shift
     full = scale * (1 << arithmetic.weight_shift)
     bits = arithmetic.decay_bits
-    field = quantize_decay(1.0 - cell.keep_v, name, "v", bits)
+    followed = scaling.followed
+    drive = cell.drive_v if followed is None else cell.drive_v * followed.gain_v
+    keep_u, keep_v = (
+        (cell.keep_u, cell.keep_v) if followed is None else (followed.keep_u, followed.keep_v)
+    )
+    field = quantize_decay(1.0 - keep_v, name, "v", bits)
     decay_v = np.minimum(field, arithmetic.forgets).astype(np.int32)
     losses.append(_decay_loss(name, "decay_v", decay_v, cell.keep_v, bits))
     decay_u = np.full(pop.size, (1 << bits) - 1, np.int32)
     if cell.has_current:
-        field = quantize_decay(1.0 - cell.keep_u, name, "u", bits)
+        field = quantize_decay(1.0 - keep_u, name, "u", bits)
         losses.append(_decay_loss(name, "decay_u", field, cell.keep_u, bits))
         decay_u = field - 1  # the chip adds 1
-    mantissa, exponent = _bias(cell.drive_v * full, chip)
-    if cell.drive_v.any():
-        losses.append(_bias_loss(name, mantissa, exponent, cell.drive_v, full))
+    mantissa, exponent = _bias(drive * full, chip)
+    if drive.any():
+        losses.append(_bias_loss(name, mantissa, exponent, drive, full))
     top = arithmetic.largest_state
     compared = compared_as(cell, chip)
     initial = np.clip(np.rint(cell.v_initial * full), -top, top)
@@ -58,7 +62,7 @@ def integer_cell(
     floor = np.clip(np.nan_to_num(cell.v_min * full, neginf=-top), -top, top)
     threshold = np.full(pop.size, arithmetic.never, np.int32)
     if cell.spiking:
-        threshold = _threshold(cell, scale, chip, losses, name)
+        threshold = _threshold(cell, scaling, chip, losses, name)
     sends = pop.signal == "count" or message_shift > 0
     return neutral_cell(
         pop.size,
@@ -120,7 +124,7 @@ def neutral_cell(size: int, **given: Any) -> Cell:
 
 
 def _threshold(
-    cell: Membrane, scale: float, chip: Chip, losses: list[dict[str, Any]], name: str
+    cell: Membrane, scaling: Scaling, chip: Chip, losses: list[dict[str, Any]], name: str
 ) -> Array:
     """Return threshold mantissas.
 
@@ -129,6 +133,7 @@ def _threshold(
     too, v starts one unit of 64 higher instead. With decay, states are rounded toward
     zero, so a tie is met from a little below: the mantissa stays `TIE` under the threshold.
     """
+    scale = scaling.scale
     mantissa = np.rint(cell.v_threshold * scale)
     if cell.threshold == "greater_equal" and compared_as(cell, chip) == "greater":
         if not whole(cell):
@@ -146,7 +151,8 @@ def _threshold(
             f"correct v_threshold or v_reset, or --set {name}.threshold=greater",
         )
     lowest = max(limit.low, 1) if cell.spike == "count" else limit.low
-    mantissa = np.clip(mantissa, lowest, limit.high).astype(np.int32)
+    shifted = np.clip(mantissa + scaling.threshold_shift, lowest, limit.high)
+    mantissa = np.asarray(shifted, np.int32)
     error = mantissa / scale - cell.v_threshold
     size = float(np.abs(cell.v_threshold).max(initial=0.0))
     detail = f"mantissa {mantissa.min()} to {mantissa.max()}"
@@ -172,7 +178,7 @@ def _bias(drive: Array, chip: Chip) -> tuple[Array, Array]:
 
 
 def _bias_loss(
-    name: str, mantissa: Array, exponent: Array, drive: Array, full: float
+    name: str, mantissa: Array, exponent: Array, drive: Array, full: Array
 ) -> dict[str, Any]:
     error = mantissa * 2.0**exponent / full - drive
     size = float(np.abs(drive).max(initial=0.0))

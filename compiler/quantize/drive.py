@@ -12,8 +12,8 @@ from spikeport.compiler.clocked import Membrane, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import HostCurrent, HostTarget
+from spikeport.compiler.quantize.peak import HEADROOM
 from spikeport.compiler.quantize.peaks import Scaling
-from spikeport.compiler.quantize.scale import HEADROOM
 from spikeport.compiler.quantize.weights import scaled_rows
 
 
@@ -27,19 +27,20 @@ def host_target(
     """
     family = isinstance(cell, Membrane)
     full, drive, gain = scaling.full, scaling.peak.drive, scaling.gain
+    largest = float(full.max(initial=0.0))
     top, high = chip.limits.bias_mantissa.high, chip.limits.bias_exponent.high
-    exponent = max(0, int(np.ceil(np.log2(max(HEADROOM * drive * full, 1.0) / top))))
+    exponent = max(0, int(np.ceil(np.log2(max(HEADROOM * drive * largest, 1.0) / top))))
     if exponent > high and not family:  # the scale of the others leaves room for it
         raise LoweringError(
             f"{projection.name!r} moves v of {projection.post!r} by up to {drive:g} a step",
-            f"bias registers that the host writes hold {(top << high) / full / HEADROOM:g} with "
+            f"bias registers that the host writes hold {(top << high) / largest / HEADROOM:g} with "
             f"{HEADROOM:g} times the room of the calibration data",
             f"use a dt at least {np.ceil(20 * 2.0 ** (exponent - high - 1)) / 10:g} times shorter",
         )
     return HostTarget(
         matrix=scaled_rows(projection.matrix, gain),
         offset=offset,
-        gain=np.full(gain.size, full),
+        gain=full,
         keep=cell.keep_u.copy() if family and cell.has_current else np.zeros(gain.size),
         exponent=min(exponent, high),
         lag=projection.delay,

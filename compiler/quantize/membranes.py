@@ -4,7 +4,7 @@ Folding (DESIGN section 6): with u and v as the chip steps them,
 
     u <- keep_u u + W' s,   v <- keep_v v + u,   W' = W * gain_u * gain_v
 
-so a population needs one scale s: W' s are weight mantissas times 2^exponent, and the threshold
+so each neuron needs a scale s: W' s are weight mantissas times 2^exponent, and the threshold
 mantissa is v_threshold * s.
 """
 
@@ -27,23 +27,33 @@ from spikeport.compiler.program import (
     Program,
     Synapses,
 )
+from spikeport.compiler.quantize.agree import Lowering, best_scale, best_threshold
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
 from spikeport.compiler.quantize.merge import merge_parallel
+from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
-from spikeport.compiler.quantize.scale import Peaks
-from spikeport.compiler.quantize.weights import integer_synapses
+from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.scaled import Scaled
+from spikeport.compiler.quantize.seen import Seen
+from spikeport.compiler.quantize.weights import Arriving, integer_synapses
 
 
 def quantize_membranes(
-    clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+    clocked: Clocked,
+    chip: Chip,
+    peaks: Mapping[str, Peaks],
+    host: Mapping[str, bool],
+    recipe: Recipe,
+    seen: Seen | None,
 ) -> Program:
     """Return the Program of a retimed network; see `quantize`."""
     if isinstance(chip.core, Layers | Crossbar):  # one weight per pair of neurons
         clocked = merge_parallel(clocked)
     arithmetic = arithmetic_of(chip)
-    scalings = scale_all(clocked, chip, peaks, host)
+    sent: dict[str, Array] = {}
+    scalings = scale_all(clocked, chip, peaks, host, recipe, seen)
     populations: dict[str, CellPopulation] = {}
     synapses: list[Synapses] = []
     losses: list[dict[str, Any]] = []
@@ -54,8 +64,10 @@ def quantize_membranes(
         elif pop.kind == "constant":
             populations[name] = _constant(chip, arithmetic)
         else:
+            if seen is not None:
+                scalings[name] = _calibrated(clocked, name, chip, scalings, recipe, seen, sent)
             lost: list[dict[str, Any]] = []
-            synapses += _synapses(clocked, name, chip, scalings, lost)
+            synapses += _synapses(clocked, name, chip, scalings, recipe, lost)
             populations[name] = _lowered(name, pop, scalings[name], chip, arithmetic, lost)
             losses += lost
             for source, found in _targets(clocked, name, scalings[name], host, chip).items():
@@ -85,6 +97,42 @@ def quantize_membranes(
     )
 
 
+def _calibrated(
+    clocked: Clocked,
+    name: str,
+    chip: Chip,
+    scalings: Mapping[str, Scaling],
+    recipe: Recipe,
+    seen: Seen,
+    sent: dict[str, Array],
+) -> Scaling:
+    """Return the scaling of a population with what its spikes on calibration data ask for.
+
+    Adds what it sends on the chip then to `sent`, which those behind it are calibrated with.
+    """
+    pop, scaling, arithmetic = clocked.populations[name], scalings[name], arithmetic_of(chip)
+    binary = all(clocked.populations[p.pre].signal != "analog" for p in scaling.incoming)
+    all_there = len(scaling.incoming) == len(clocked.into(name))
+    if not (isinstance(pop.membrane, Membrane) and pop.cell.spiking and binary and all_there):
+        return scaling
+    if pop.kind == "Relay" or not scaling.incoming or clocked.slow > 1:
+        return scaling
+
+    lowering = Lowering(
+        name, pop,
+        lambda tried: _synapses(clocked, name, chip, {**scalings, name: tried}, recipe, []),
+        lambda tried: integer_cell(name, pop, tried, chip, arithmetic, []),
+        arithmetic, seen, sent,
+    )  # fmt: skip
+    if recipe.ranges == "raster":
+        scaling = best_scale(lowering, scaling)
+    if recipe.correct:
+        scaling = best_threshold(lowering, scaling)
+    if recipe.ranges == "raster" or recipe.correct:
+        sent[name] = lowering.spikes(scaling)
+    return scaling
+
+
 def _constant(chip: Chip, arithmetic: Arithmetic) -> CellPopulation:
     return CellPopulation("constant", (1,), always_spiking(chip, arithmetic), np.ones(1))
 
@@ -94,19 +142,28 @@ def _synapses(
     name: str,
     chip: Chip,
     scalings: Mapping[str, Scaling],
+    recipe: Recipe,
     losses: list[dict[str, Any]],
 ) -> list[Synapses]:
     """Return everything that ends in a population and is not written by the host, in integers."""
     scaling = scalings[name]
-    made = []
+    arriving = []
     for projection in scaling.incoming:
         sender = scalings.get(projection.pre)
         graded = sender is not None and sender.unit > 0
-        gain = scaling.gain / sender.unit if graded and sender else scaling.gain
-        payload = (1 << (chip.message_bits - 1)) - 1 if graded else 0
-        each, lost = integer_synapses(projection, gain, scaling.scale, chip, payload)
-        made.append(each)
-        losses.append(lost)
+        gain = scaling.arriving_gain * scaling.scale
+        arriving.append(
+            Arriving(
+                projection,
+                Scaled(projection.matrix, gain / sender.unit if graded and sender else gain),
+                recipe.wish(projection.name),
+                scaling.exponents.get(projection.name),
+                (1 << (chip.message_bits - 1)) - 1 if graded else 0,
+                scaling.traces.get(projection) if recipe.rounding == "output" else None,
+            )
+        )
+    made, lost = integer_synapses(arriving, scaling.scale, chip)
+    losses += lost
     return made
 
 
@@ -119,13 +176,12 @@ def _lowered(
     losses: list[dict[str, Any]],
 ) -> CellPopulation:
     """Return a population in integers."""
-    full = np.full(pop.size, scaling.full)
     if not isinstance(pop.membrane, Membrane):
-        other = QUANTIZERS[type(pop.membrane)].integer(name, pop, scaling.scale, chip, losses)
-        return CellPopulation(pop.kind, pop.shape, other, full)
-    shift = scaling.message_shift
-    integer = integer_cell(name, pop, scaling.scale, chip, arithmetic, losses, shift)
-    return CellPopulation(pop.kind, pop.shape, integer, full, pop.cell.v_offset.copy())
+        scale = float(scaling.scale.max(initial=1.0))  # one for all
+        other = QUANTIZERS[type(pop.membrane)].integer(name, pop, scale, chip, losses)
+        return CellPopulation(pop.kind, pop.shape, other, scaling.full)
+    integer = integer_cell(name, pop, scaling, chip, arithmetic, losses)
+    return CellPopulation(pop.kind, pop.shape, integer, scaling.full, pop.cell.v_offset.copy())
 
 
 def _targets(

@@ -8,7 +8,7 @@ exponent may be negative, so any scale does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,8 +19,13 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
 from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of
-from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights, choose_scale
+from spikeport.compiler.quantize.gains import Followed, follow_decays
+from spikeport.compiler.quantize.peak import HEADROOM, Peaks, bound_of_weights
+from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.room import largest_scales
+from spikeport.compiler.quantize.scale import Candidate, choose_scales
 from spikeport.compiler.quantize.scaled import Scaled
+from spikeport.compiler.quantize.seen import Seen
 
 RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
 
@@ -30,31 +35,51 @@ class Scaling:
     """How a population's floats become integers.
 
     Attributes:
-        scale: weight units per float unit of v.
+        scale: weight units per float unit of v, (n,).
         gain: from what arrives to v, (n,).
         peak: what u and v reach.
         incoming: projections that are synapses; the others are the host's.
+        followed: decays as registers hold them; None: as they are.
+        exponents: of the projections whose scale was chosen for one.
+        classes: neurons of one number share a threshold, (n,).
+        traces: of the projections that calibration data came over, see `Seen.traces_into`.
+        threshold_shift: added to threshold mantissas, (n,) or one for all.
         message_shift: of an analog population that sends messages, else 0.
         unit: message units per float unit of v, 0 where it sends spikes or nothing.
         weight_shift: of the chip's arithmetic.
     """
 
-    scale: float
+    scale: Array
     gain: Array
     peak: Peaks
     incoming: tuple[Projection, ...]
     message_shift: int = 0
     unit: float = 0.0
     weight_shift: int = fixed.WEIGHT_SHIFT
+    followed: Followed | None = None
+    exponents: Mapping[str, int | None] = field(default_factory=dict)
+    classes: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+    traces: Mapping[Projection, Array] = field(default_factory=dict)
+    threshold_shift: Array = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @property
-    def full(self) -> float:
-        """Units of v per float unit."""
+    def full(self) -> Array:
+        """Units of v per float unit, (n,)."""
         return self.scale * (1 << self.weight_shift)
+
+    @property
+    def arriving_gain(self) -> Array:
+        """From what arrives over synapses to v, with what decays of registers miss, (n,)."""
+        return self.gain if self.followed is None else self.gain * self.followed.gain
 
 
 def scale_all(
-    clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+    clocked: Clocked,
+    chip: Chip,
+    peaks: Mapping[str, Peaks],
+    host: Mapping[str, bool],
+    recipe: Recipe,
+    seen: Seen | None,
 ) -> dict[str, Scaling]:
     """Return the scaling of every population, in network order.
 
@@ -66,7 +91,7 @@ def scale_all(
     while waiting:  # those whose sources are known; the first, where all of them are in loops
         ready = [name for name in waiting if _graded_sources(clocked, name) <= scalings.keys()]
         for name in ready or waiting[:1]:
-            scaling = _scaling(clocked, name, chip, peaks.get(name), host, scalings)
+            scaling = _scaling(clocked, name, chip, peaks.get(name), host, scalings, recipe, seen)
             scalings[name] = replace(scaling, weight_shift=arithmetic_of(chip).weight_shift)
         waiting = [name for name in waiting if name not in scalings]
     return {name: scalings[name] for name in clocked.neurons}
@@ -85,37 +110,76 @@ def _scaling(
     peak: Peaks | None,
     host: Mapping[str, bool],
     known: Mapping[str, Scaling],
+    recipe: Recipe,
+    seen: Seen | None,
 ) -> Scaling:
     pop = clocked.populations[name]
     other = QUANTIZERS.get(type(pop.membrane))
     gain = other.gain(pop.membrane) if other else pop.cell.gain_u * pop.cell.gain_v
     lag = clocked.lags[name]
     written = {(p.post, p.delay - lag) for p in clocked.into(name) if p.pre in host}
-    incoming = [p for p in clocked.into(name) if not _written(clocked, p, host, written)]
+    incoming = tuple(p for p in clocked.into(name) if not _written(clocked, p, host, written))
     if other:
-        scale = other.scale(pop.membrane, chip)
-        return Scaling(scale, gain, peak or Peaks(0.0, 0.0), tuple(incoming))
+        scale = np.full(pop.size, other.scale(pop.membrane, chip))
+        return Scaling(scale, gain, peak or Peaks(0.0, 0.0), incoming)
     if pop.kind == "Relay" and pop.signal != "binary":
-        return _repeating(incoming[0], gain, known, arithmetic_of(chip).weight_shift)
+        return _repeating(pop.size, incoming[0], gain, known, arithmetic_of(chip).weight_shift)
     cell = pop.cell
-    headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
-    weights = {p: Scaled(p.matrix, gain) for p in incoming}
+    arithmetic = arithmetic_of(chip)
+    followed = follow_decays(cell, arithmetic) if recipe.decays == "gain" else None
+    fed = gain if followed is None else gain * followed.gain
+    weights = {p: Scaled(p.matrix, fed) for p in incoming}
     if peak is None:
         most = {p: _most_sent(clocked, p, known) for p in incoming}
-        bounds = [weights[p] if m == 1.0 else Scaled(p.matrix, gain * m) for p, m in most.items()]
+        bounds = [
+            weights[p] if m == 1.0 else weights[p].times(np.asarray(m)) for p, m in most.items()
+        ]
         peak = bound_of_weights(cell, bounds)
         if chip.arithmetic not in LOIHI:  # narrow states that saturate: room above the threshold
-            peak = replace(peak, v=min(peak.v, HEADROOM * _finite(cell.v_threshold) or peak.v))
-    folded = [weights[p] for p in incoming if clocked.populations[p.pre].signal != "analog"]
+            v = min(peak.v, HEADROOM * _finite(cell.v_threshold) or peak.v)
+            peak = replace(peak, v=v, v_each=np.minimum(peak.of_each(pop.size)[1], v))
+    spiking = [p for p in incoming if clocked.populations[p.pre].signal != "analog"]
+    traces: Mapping[Projection, Array] = {}
+    if seen is not None and recipe.looks_at_outputs:
+        count = sum(weights[p].size for p in spiking)
+        traces = seen.traces_into(name, tuple(spiking), count)
+    # Weights in one list have their eight bits at any scale; where more is held, more room pays,
+    # and what a neuron that never forgets sums up below is what takes it.
+    more = any(recipe.wish(p.name).lists != "one" or recipe.wish(p.name).is_split for p in spiking)
+    cut = more and bool((cell.keep_v == 1).all())
+    room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
+    for p in set(incoming) - set(spiking):  # behind messages any exponent will do, but one for all
+        room = np.minimum(room, _alike(weights[p].row_largest, room))
+    candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
+    chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
-        choose_scale(name, cell, folded, peak, headroom, chip), gain, peak, tuple(incoming)
-    )
+        chosen.scale, gain, peak, incoming, followed=followed, classes=chosen.classes,
+        exponents={p.name: e for p, e in zip(spiking, chosen.exponents, strict=True)},
+        traces=traces if recipe.rounding == "output" or recipe.correct else {},
+    )  # fmt: skip
     if cell.spiking or not any(p.pre == name for p in clocked.projections):
         return scaling
-    scaling = replace(scaling, weight_shift=arithmetic_of(chip).weight_shift)
-    largest = max(headroom * peak.v * scaling.full, 1.0)
+    scaling = replace(scaling, weight_shift=arithmetic.weight_shift)
+    full = float(scaling.full.max(initial=1.0))  # one, as what is sent has one unit
+    largest = max((HEADROOM if peak.is_seen else 1.0) * peak.v * full, 1.0)
     shift = max(1, int(np.ceil(np.log2(largest / ((1 << (chip.message_bits - 1)) - 1)))))
-    return replace(scaling, message_shift=shift, unit=scaling.full / (1 << shift))
+    return replace(scaling, message_shift=shift, unit=full / (1 << shift))
+
+
+def _alike(largest: Array, room: Array) -> Array:
+    """Return the scales at which the largest weights of all neurons are one size, in their room."""
+    some = largest > 0
+    size = float((room * largest)[some].min(initial=np.inf))
+    return np.where(some, size / np.where(some, largest, 1.0), np.inf)
+
+
+def _candidate(
+    weights: Scaled, recipe: Recipe, projection: Projection, trace: Array | None
+) -> Candidate:
+    wish = recipe.wish(projection.name)
+    if trace is None:
+        return Candidate(weights, wish)
+    return Candidate(weights, wish, trace.mean(axis=1), trace.var(axis=1) + 1e-3)
 
 
 def _finite(levels: Array) -> float:
@@ -123,7 +187,7 @@ def _finite(levels: Array) -> float:
 
 
 def _repeating(
-    projection: Projection, gain: Array, known: Mapping[str, Scaling], weight_shift: int
+    size: int, projection: Projection, gain: Array, known: Mapping[str, Scaling], weight_shift: int
 ) -> Scaling:
     """Return the scaling of a relay: its weight is 64, so that what it hears is what it sends."""
     source = known.get(projection.pre)
@@ -131,7 +195,7 @@ def _repeating(
     peak = source.peak if source else Peaks(0.0, 0.0)
     scale = RELAY_WEIGHT * (unit or 1.0)
     shift = weight_shift + RELAY_WEIGHT.bit_length() - 1 if unit else 0
-    return Scaling(scale, gain, peak, (projection,), shift, unit)
+    return Scaling(np.full(size, scale), gain, peak, (projection,), shift, unit)
 
 
 def _most_sent(clocked: Clocked, projection: Projection, known: Mapping[str, Scaling]) -> float:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.axon_types.axon_types import quantize_axon_types
 from spikeport.compiler.quantize.membranes import quantize_membranes
+from spikeport.compiler.quantize.peak import Peaks
+from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.refuse import check_kinds
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.refuse_recipe import check_recipe
+from spikeport.compiler.quantize.seen import Seen
 from spikeport.compiler.quantize.xylo.xylo import quantize_xylo
 
 Quantize = Callable[[Clocked, Chip, Mapping[str, Peaks], Mapping[str, bool]], Program]
@@ -20,7 +24,12 @@ ARITHMETICS: Mapping[str, Quantize] = {"axon_types": quantize_axon_types, "xylo"
 
 
 def quantize(
-    clocked: Clocked, chip: Chip, peaks: Mapping[str, Peaks], host: Mapping[str, bool]
+    clocked: Clocked,
+    chip: Chip,
+    peaks: Mapping[str, Peaks],
+    host: Mapping[str, bool],
+    recipe: Recipe | None = None,
+    seen: Seen | None = None,
 ) -> Program:
     """Return the Program of a retimed network.
 
@@ -30,9 +39,21 @@ def quantize(
         peaks: per population, from a run of the reference; where one is missing, a bound from
             the weights is used.
         host: inputs with real values -> is the value static over a sample.
+        recipe: how; by default a scale for each neuron, weights to the nearest.
+        seen: a run of `clocked` on calibration data, where the recipe looks at outputs.
 
     Raises:
         LoweringError: something that the chip cannot do, by name and with what would work.
     """
     check_kinds(clocked, chip)
-    return ARITHMETICS.get(chip.arithmetic, quantize_membranes)(clocked, chip, peaks, host)
+    if chip.arithmetic in ARITHMETICS:
+        if recipe is not None:
+            raise LoweringError(
+                f"{chip.name} takes no recipe",
+                f"its arithmetic ({chip.arithmetic}) leaves one way of quantizing, its own",
+                "leave the recipe out (--weights, --scales, --ranges, --rounding, --correct)",
+            )
+        return ARITHMETICS[chip.arithmetic](clocked, chip, peaks, host)
+    recipe = recipe or Recipe()
+    check_recipe(recipe, clocked, chip, seen is not None)
+    return quantize_membranes(clocked, chip, peaks, host, recipe, seen)

@@ -38,8 +38,17 @@ class Scaled:
                 yield rows, slice(first * pre, last * pre), values
                 continue
             at = slice(int(self.matrix.indptr[first]), int(self.matrix.indptr[last]))
-            each = gain[:1] if self._alike else np.repeat(gain, self._lengths(rows))
+            each = self.spread(self.gain, rows)
             yield rows, at, np.multiply(self.matrix.data[at], each, dtype=np.float64)
+
+    def spread(self, each: Array, rows: slice) -> Array:
+        """Return a value of each neuron, (post,), as the weights of a block can be multiplied."""
+        some = each[rows]
+        if not sp.issparse(self.matrix):
+            return np.asarray(some[:, None])
+        if some.size and (some == some[0]).all():
+            return np.asarray(some[:1])
+        return np.repeat(some, self._lengths(rows))
 
     @property
     def size(self) -> int:
@@ -63,6 +72,32 @@ class Scaled:
     def largest(self) -> float:
         """The largest magnitude, 0 where there is none."""
         return float(np.abs(self.extent).max())
+
+    @cached_property
+    def row_largest(self) -> Array:
+        """The largest magnitude among the weights that end in each neuron, (post,)."""
+        found = np.zeros(self.gain.size)
+        for rows, _, values in self.blocks():
+            sizes = np.abs(values)
+            if not sp.issparse(self.matrix):
+                found[rows] = sizes.max(axis=1, initial=0.0)
+            elif sizes.size:
+                lengths = self._lengths(rows)
+                starts = np.cumsum(lengths) - lengths
+                some = np.flatnonzero(lengths)
+                found[rows.start + some] = np.maximum.reduceat(sizes, starts[some])
+        return found
+
+    def flat(self) -> Array:
+        """Return all stored weights, flat, as they are stored."""
+        found = np.empty(self.size)
+        for _, at, values in self.blocks():
+            found[at] = values.ravel()
+        return found
+
+    def times(self, factor: Array | float) -> Scaled:
+        """Return the same with rows multiplied by a factor, (post,) or one."""
+        return Scaled(self.matrix, self.gain * factor)
 
     def first(self, most: int) -> Array:
         """Return the first stored weights, flat, `most` at most."""

@@ -1,8 +1,9 @@
-"""Weights: floats times a scale to integer mantissas with one exponent per projection."""
+"""Weights: floats times a scale to integers, in one or several lists with exponents."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,29 +16,212 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution
 from spikeport.compiler.program import Synapses
-from spikeport.compiler.quantize.arithmetic import Grid, grid_of
+from spikeport.compiler.quantize.arithmetic import Grid, exponent_of, grid_of
 from spikeport.compiler.quantize.lost import row_of
+from spikeport.compiler.quantize.output import round_for_output
+from spikeport.compiler.quantize.part import Part, part_of, residual_of
+from spikeport.compiler.quantize.recipe import Wish
 from spikeport.compiler.quantize.scaled import Scaled
+
+SPARSE = 0.4  # share of weights that are not zero, below which a list is stored as such
+
+
+@dataclass(frozen=True, eq=False)
+class Arriving:
+    """A projection on its way to integers.
+
+    Attributes:
+        projection: in floats.
+        weights: in weight units per unit of what is sent.
+        wish: how they are held.
+        exponent: of one list, where the scale was chosen for it; None: what the largest needs.
+        payload: largest message of an analog source, 0 for spikes and counts.
+        trace: what a weight of one adds to v at some moments, (pre, moments); None: not seen.
+    """
+
+    projection: Projection
+    weights: Scaled
+    wish: Wish
+    exponent: int | None = None
+    payload: int = 0
+    trace: Array | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Is it one list of weights, each rounded by itself."""
+        one = self.wish.lists == "one" and not self.wish.is_split
+        return bool(self.payload) or (one and self.trace is None)
 
 
 def integer_synapses(
-    projection: Projection, gain: Array, scale: float, chip: Chip, payload: int = 0
-) -> tuple[Synapses, dict[str, Any]]:
-    """Return the integer weights of a projection, and what they lost.
+    arriving: Sequence[Arriving], scale: Array, chip: Chip
+) -> tuple[list[Synapses], list[dict[str, Any]]]:
+    """Return the integer weights of everything that ends in a population, and what they lost.
 
     Args:
-        projection: in floats.
-        gain: (post,), from a weight to v, per unit of what is sent.
-        scale: weight units per float unit of the target's v.
-        chip: whose exponents are used.
-        payload: largest message of an analog source, 0 for spikes and counts. Behind messages the
-            exponent may be negative, and is large enough for sums to stay inside 32 bits.
+        arriving: the projections.
+        scale: weight units per float unit of the target's v, (n,).
+        chip: whose formats and exponents are used.
+
+    Raises:
+        LoweringError: weights are too large for the chip's exponents.
     """
-    weights = Scaled(projection.matrix, gain)
-    grid = grid_of(weights.extent, chip)
+    others = [each for each in arriving if not each.is_plain]
+    parts = [_first(each, chip) for each in others]
+    steps = [part.nearest() for part in parts]
+    seconds = [
+        _second(each, part, found, chip)
+        for each, part, found in zip(others, parts, steps, strict=True)
+    ]
+    # What is rounded last is rounded for the output: the second synapses, where there are any.
+    last = [second or part for second, part in zip(seconds, parts, strict=True)]
+    traced = [k for k, each in enumerate(others) if each.trace is not None]
+    rounded = [part.nearest() for part in last]
+    for k, found in zip(
+        traced,
+        round_for_output(
+            [last[k] for k in traced],
+            [others[k].projection.matrix for k in traced],
+            [trace for trace in (others[k].trace for k in traced) if trace is not None],
+        ),
+        strict=True,
+    ):
+        rounded[k] = found
+    made: list[Synapses] = []
+    losses: list[dict[str, Any]] = []
+    done = iter(zip(others, parts, steps, seconds, rounded, strict=True))
+    for each in arriving:
+        if each.is_plain:
+            synapses, lost = _plain(each, scale, chip)
+            made.append(synapses)
+        else:
+            _, part, first, second, final = next(done)
+            held = [(part, final)] if second is None else [(part, first), (second, final)]
+            named = _named(each.projection, held)
+            made += named
+            lost = _lost(each, held, scale, len(named))
+        losses.append(lost)
+    return made, losses
+
+
+def _first(each: Arriving, chip: Chip) -> Part:
+    matrix, wish = each.projection.matrix, each.wish
+    try:
+        return part_of(each.weights.flat(), matrix, wish.lists, wish.bits[0], chip, each.exponent)
+    except LoweringError as error:
+        raise LoweringError(
+            f"{each.projection.name!r}: {error.what}", error.why, error.fix
+        ) from None
+
+
+def _second(each: Arriving, part: Part, steps: Array, chip: Chip) -> Part | None:
+    """Return what second synapses hold of the neurons that gain most; None: there are none."""
+    if not each.wish.is_split:
+        return None
+    matrix = each.projection.matrix
+    left = Scaled(_like(matrix, part.values - steps * part.unit), np.ones(matrix.shape[0]))
+    most = max(1, round(each.wish.share * matrix.shape[0]))
+    wrong = sum_of_squares(left, each.trace)
+    chosen = np.zeros(matrix.shape[0], bool)
+    chosen[np.argsort(-wrong, kind="stable")[:most]] = True
+    return residual_of(part, steps, chosen[rows_of(matrix)], each.wish.bits[1], chip)
+
+
+def sum_of_squares(left: Scaled, trace: Array | None) -> Array:
+    """Return what is left of each neuron's weights, squared, as far as sources act, (post,)."""
+    power = None if trace is None else np.mean(trace**2, axis=1)
+    found = np.zeros(left.gain.size)
+    for rows, at, values in left.blocks():
+        squares = values**2
+        if power is not None:
+            columns = left.matrix.indices[at] if sp.issparse(left.matrix) else slice(None)
+            squares = squares * power[columns]
+        found[rows] = left.sum_rows(squares, rows)
+    return found
+
+
+def rows_of(matrix: Any) -> Array:
+    """Return the row of each stored weight."""
+    lengths = np.diff(matrix.indptr) if sp.issparse(matrix) else np.full(*matrix.shape)
+    return np.repeat(np.arange(matrix.shape[0]), lengths)
+
+
+def _like(matrix: Any, values: Array) -> Any:
+    """Return a matrix with other stored values."""
+    if sp.issparse(matrix):
+        return sp.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return values.reshape(matrix.shape)
+
+
+def _named(projection: Projection, held: Sequence[tuple[Part, Array]]) -> list[Synapses]:
+    """Return the synapses of each exponent and sign; the first has the projection's name."""
+    made: list[Synapses] = []
+    for part, steps in held:
+        for some, exponent, mode in _lists(part, steps):
+            number = len(made) + 1
+            name = projection.name if number == 1 else f"{projection.name}#{number}"
+            whole = np.where(some, steps, 0).astype(np.int32)
+            matrix = _like(projection.matrix, whole)
+            if not sp.issparse(matrix) and np.count_nonzero(whole) < SPARSE * whole.size:
+                matrix = sp.csr_array(matrix)
+            stored, more = compact(matrix)
+            made.append(
+                Synapses(
+                    name, projection.pre, projection.post, stored, part.grid.step * more, exponent,
+                    mode, part.grid.bits, projection.delay,
+                    part_of="" if number == 1 else projection.name,
+                )
+            )  # fmt: skip
+    return made
+
+
+def _lists(part: Part, steps: Array) -> Iterator[tuple[Array, int, str]]:
+    """Yield (which weights, exponent, sign mode) of each list, those that hold most first."""
+    exponents = np.broadcast_to(part.exponent, steps.shape)
+    used = np.unique(exponents[steps != 0]).tolist()[::-1] or [int(exponents.max(initial=0))]
+    sides = ((steps > 0, "excitatory"), (steps < 0, "inhibitory")) if part.by_sign else ()
+    empty = True
+    for exponent in used:
+        same = exponents == exponent
+        for side, mode in sides or ((True, part.grid.mode),):
+            some = same & side
+            if sides and not some.any():
+                continue
+            empty = False
+            yield some, int(exponent), mode
+    if empty:
+        yield steps != 0, int(used[0]), part.grid.mode
+
+
+def _lost(
+    each: Arriving, held: Sequence[tuple[Part, Array]], scale: Array, lists: int
+) -> dict[str, Any]:
+    values = each.weights.flat()
+    got = sum((steps * part.unit for part, steps in held), np.zeros(values.size))
+    by_row = scale[rows_of(each.projection.matrix)]
+    wrong, true = (got - values) / by_row, values / by_row
+    some = values != 0 if sp.issparse(each.projection.matrix) else slice(None)
+    rms, size = (float(np.sqrt(np.mean(x[some] ** 2))) if x[some].size else 0.0
+                 for x in (wrong, true))  # fmt: skip
+    part = held[0][0]
+    zero = int(np.count_nonzero(got)), int(true[some].size)
+    detail = f"{part.grid.mode}, {zero[0]} of {zero[1]} not zero, {each.wish}, in {lists} lists"
+    bits = sum(part.grid.bits for part, _ in held)
+    return row_of(
+        each.projection.name, "weights", bits, rms, float(np.abs(wrong).max(initial=0.0)), size,
+        detail, int(part.exponent.max(initial=0)),
+    )  # fmt: skip
+
+
+def _plain(each: Arriving, scale: Array, chip: Chip) -> tuple[Synapses, dict[str, Any]]:
+    """Return the synapses of one list, rounded block by block, so that they are there once."""
+    projection, weights, payload = each.projection, each.weights, each.payload
+    grid = grid_of(weights.extent, chip, each.wish.bits[0])
     lowest = chip.limits.weight_exponent.low if payload else 0
-    exponent = _exponent(weights.largest * scale, grid, lowest)
-    while payload and _row_sum(weights, scale, grid, exponent) * payload >= 1 << 31:
+    exponent = each.exponent
+    if exponent is None or payload:
+        exponent = exponent_of(weights.largest, grid, lowest)
+    while payload and _row_sum(weights, grid, exponent) * payload >= 1 << 31:
         exponent += 1
     if exponent > chip.limits.weight_exponent.high:
         raise LoweringError(
@@ -48,84 +232,67 @@ def integer_synapses(
             "largest smaller",
         )
     steps, row = _rounded(projection.name, weights, scale, grid, exponent)
-    matrix = projection.matrix
-    if sp.issparse(matrix):
-        whole = sp.csr_array((steps, matrix.indices, matrix.indptr), shape=matrix.shape)
-    else:
-        whole = steps.reshape(matrix.shape)
-    stored, more = compact(whole)
+    stored, more = compact(_like(projection.matrix, steps))
     made = Synapses(
         projection.name, projection.pre, projection.post, stored, grid.step * more, exponent,
         grid.mode, grid.bits, projection.delay,
-        _integer_conv(projection.conv, gain, scale, grid, exponent),
+        _integer_conv(projection.conv, weights.gain, grid, exponent),
     )  # fmt: skip
     return made, row
 
 
 def _rounded(
-    name: str, weights: Scaled, scale: float, grid: Grid, exponent: int
+    name: str, weights: Scaled, scale: Array, grid: Grid, exponent: int
 ) -> tuple[Array, dict[str, Any]]:
     """Return all weights in steps of the grid, flat, and what they lost."""
     low, high = grid.low // grid.step, grid.high // grid.step
     steps = np.empty(weights.size, np.min_scalar_type(min(low, -high - 1)))
     wrong = largest = power = 0.0  # sum of squares of the errors, the largest, that of the weights
     count = 0
-    for _, at, values in weights.blocks():
-        whole = _in_steps(values, scale, grid, exponent)
+    for rows, at, values in weights.blocks():
+        whole = _in_steps(values, grid, exponent)
         steps[at] = whole.ravel()
         error = whole * (grid.step * 2.0**exponent)
-        error /= scale
         error -= values
+        each = weights.spread(1.0 / scale, rows)  # back in the network's units
+        error *= each
         largest = max(largest, float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
         wrong += float(np.sum(error**2))
-        power += float(np.sum(values**2))
+        power += float(np.sum((values * each) ** 2))
         count += int(np.count_nonzero(values)) if sp.issparse(weights.matrix) else values.size
     rms, size = (float(np.sqrt(each / count)) if count else 0.0 for each in (wrong, power))
     detail = f"{grid.mode}, {int(np.count_nonzero(steps))} of {count} not zero"
     return steps, row_of(name, "weights", grid.bits, rms, largest, size, detail, exponent)
 
 
-def mantissas(values: Array, scale: float, grid: Grid) -> tuple[Array, int]:
-    """Return mantissas on the grid, floats, and their common exponent for weights * scale."""
-    exponent = _exponent(float(np.abs(values).max(initial=0.0)) * scale, grid, 0)
-    return _in_steps(values, scale, grid, exponent) * grid.step, exponent
-
-
-def _exponent(largest: float, grid: Grid, lowest: int) -> int:
-    """Return the exponent, `lowest` at least, with which the grid holds `largest`."""
-    full = full_of(grid)
-    return max(lowest, int(np.ceil(np.log2(largest / full) - 1e-9))) if largest > 0 else 0
-
-
-def full_of(grid: Grid) -> int:
-    """Return the largest magnitude that a grid holds in its shorter direction."""
-    return min(size for size in (grid.high, -grid.low) if size > 0)
-
-
-def _in_steps(values: Array, scale: float, grid: Grid, exponent: int) -> Array:
+def _in_steps(values: Array, grid: Grid, exponent: int) -> Array:
     """Return weights in whole steps of the grid, floats."""
-    whole = values * (scale / 2.0**exponent)
-    whole /= grid.step
+    whole = values / (2.0**exponent * grid.step)
     np.rint(whole, out=whole)
     return np.clip(whole, grid.low // grid.step, grid.high // grid.step, out=whole)
 
 
-def _row_sum(weights: Scaled, scale: float, grid: Grid, exponent: int) -> float:
+def _row_sum(weights: Scaled, grid: Grid, exponent: int) -> float:
     """Return the largest sum of mantissas' magnitudes that ends in one neuron."""
     most = 0.0
     for rows, _, values in weights.blocks():
-        size = np.abs(_in_steps(values, scale, grid, exponent)) * grid.step
+        size = np.abs(_in_steps(values, grid, exponent)) * grid.step
         most = max(most, float(weights.sum_rows(size, rows).max(initial=0.0)))
     return most
 
 
 def _integer_conv(
-    conv: Convolution | None, gain: Array, scale: float, grid: Grid, exponent: int
+    conv: Convolution | None, gain: Array, grid: Grid, exponent: int
 ) -> Convolution | None:
-    """Return the same convolution with an integer kernel, where all neurons share one gain."""
-    if conv is None or np.ptp(gain) != 0:
+    """Return the same convolution with an integer kernel, where the maps of it share one gain."""
+    if conv is None:
         return None
-    kernel = _in_steps(np.asarray(conv.kernel, np.float64), gain[0] * scale, grid, exponent)
+    channels = conv.output_shape[0]
+    each = gain.reshape(channels, -1)
+    if np.ptp(each, axis=1).any():
+        return None
+    values = np.asarray(conv.kernel, np.float64) * each[:, 0, None, None, None]
+    kernel = _in_steps(values, grid, exponent)
     return replace(conv, kernel=(kernel * grid.step).astype(np.int32))
 
 

@@ -35,7 +35,7 @@ from spikeport.compiler.place.place import place
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.cell import always_spiking, neutral_cell
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.semantics import Semantics
 from spikeport.models.neurons.if_ import If
 

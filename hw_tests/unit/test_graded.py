@@ -333,7 +333,7 @@ def test_an_analog_value_that_waits_is_the_same_value_later():
     row = {"f1": weights(1, 10, 8), "a": li(leak=0.0), "late": Delay(np.full(10, 9 * DT)),
            "f2": weights(2, 6, 10), "b": lif()}  # fmt: skip
     soon = {name: node for name, node in row.items() if name != "late"}
-    x = data()
+    x = np.concatenate([data(), np.zeros((4, 9, 8))], axis=1)  # all of it arrives in both
     runs = []
     for nodes in (row, soon):
         image = sp.compile(network(nodes), CHIP, calibration=x)

@@ -14,6 +14,7 @@ from spikeport.cli.options import (
     ChipName,
     ChipNames,
     Chips,
+    Decode,
     Dialect,
     Dt,
     Engine,
@@ -27,6 +28,8 @@ from spikeport.cli.options import (
     Threads,
 )
 from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
+from spikeport.cli.quantize_file import quantize
+from spikeport.cli.recipe_options import Correct, Decays, Ranges, Rounding, Scales, Weights
 
 app = typer.Typer(
     name="spikeport",
@@ -115,9 +118,7 @@ def deploy(
     dt: Dt = None,
     settings: Settings = None,
     input: InputKind = "spikes",
-    decode: Annotated[
-        str, typer.Option("--decode", help="count, ttfs, mem_last, mem_max or mem_mean")
-    ] = "count",
+    decode: Decode = "count",
     stream: Annotated[bool, typer.Option("--stream", help="never reset between samples")] = False,
     allow_skew: Skew = False,
     slow: Slow = 1,
@@ -138,6 +139,12 @@ def deploy(
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="budget, as in 'accuracy<0.97,energy>1.05x'")
     ] = "",
+    weights: Weights = None,
+    scales: Scales = None,
+    ranges: Ranges = None,
+    rounding: Rounding = None,
+    decays: Decays = None,
+    correct: Correct = False,
     max_memory: MaxMemory = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -151,9 +158,13 @@ def deploy(
     from spikeport.cli.show import print_deployed
     from spikeport.cli.typed import typed
     from spikeport.deployment import deploy as deploy_graph
+    from spikeport.recipe_words import recipe_of
     from spikeport.side_by_side import are_several, deploy_side_by_side
 
     several = are_several(chip)
+    recipe = recipe_of(
+        weights, correct, scales=scales, ranges=ranges, rounding=rounding, decays=decays
+    )
     with progress_bars() as progress:
         result = (deploy_side_by_side if several else deploy_graph)(
             graph, chip, data, out,
@@ -161,7 +172,7 @@ def deploy(
             stream=stream, allow_skew=allow_skew, slow=slow, chips=chips,
             backends_wanted=_backends(backends), lava_samples=lava_samples, column=cost,
             baseline=baseline, fail_on=fail_on, max_memory=max_memory, command=typed(), say=say,
-            progress=progress,
+            progress=progress, recipe=recipe,
         )  # fmt: skip
     if several:
         from spikeport.cli.show_side_by_side import print_side_by_side
@@ -301,15 +312,26 @@ def compile_(
     allow_skew: Skew = False,
     slow: Slow = 1,
     chips: Chips = 1,
+    weights: Weights = None,
+    scales: Scales = None,
+    ranges: Ranges = None,
+    rounding: Rounding = None,
+    decays: Decays = None,
+    correct: Correct = False,
     json: AsJson = False,
 ) -> None:
     """Take a graph to the cores of a chip and keep it: `run` takes the file, in a moment."""
     from spikeport.cli.compile_file import compile_file
     from spikeport.compiler.errors import counted
+    from spikeport.recipe_words import recipe_of
 
-    plain = compile_file(
-        graph, chip, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, chips, say
+    recipe = recipe_of(
+        weights, correct, scales=scales, ranges=ranges, rounding=rounding, decays=decays
     )
+    plain = compile_file(
+        graph, chip, out, (dialect, dt, settings or ()), data, input, allow_skew, slow, chips,
+        recipe, say,
+    )  # fmt: skip
     if json:
         emit(plain)
     else:
@@ -331,18 +353,29 @@ def export(
     allow_skew: Skew = False,
     slow: Slow = 1,
     chips: Chips = 1,
+    weights: Weights = None,
+    scales: Scales = None,
+    ranges: Ranges = None,
+    rounding: Rounding = None,
+    decays: Decays = None,
+    correct: Correct = False,
     json: AsJson = False,
 ) -> None:
     """Write a bundle that Lava runs without spikeport."""
     from spikeport.cli.export_file import export_file
+    from spikeport.recipe_words import recipe_of
 
+    recipe = recipe_of(
+        weights, correct, scales=scales, ranges=ranges, rounding=rounding, decays=decays
+    )
     plain = export_file(
         graph, chip, to, out, (dialect, dt, settings or ()), data, input, allow_skew, slow,
-        chips, say,
+        chips, recipe, say,
     )  # fmt: skip
     emit(plain) if json else print("\n".join(f"wrote {name}" for name in plain["files"]))
 
 
+app.command()(quantize)
 app.command()(about.doctor)
 app.command()(about.demo)
 app.command()(about.chips)

@@ -10,6 +10,7 @@ from spikeport import backends, verbs
 from spikeport.cli.typed import typed
 from spikeport.compiler import semantics as contract
 from spikeport.compiler.errors import DataError
+from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.data import read_data
 from spikeport.files import check_folder
 
@@ -27,6 +28,7 @@ def export_file(
     allow_skew: bool,
     slow: int,
     chips: int,
+    recipe: Recipe | None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Compile and write; returns what `export --json` prints.
@@ -44,7 +46,9 @@ def export_file(
     contract.require_said(net.semantics, typed())
     contract.require_dt(net.semantics, typed())
     calibration = None if data is None else read_data(data, net, kind)
-    image = verbs.compile(net, chip, calibration, allow_skew=allow_skew, slow=slow, chips=chips)
+    image = verbs.compile(
+        net, chip, calibration, allow_skew=allow_skew, slow=slow, chips=chips, recipe=recipe
+    )
     target.export(image, out.resolve())
     return {
         "chip": image.chip.name,

@@ -31,6 +31,7 @@ Settings = Annotated[
 Calibration = Annotated[
     Path | None, typer.Option("--data", help="calibration data; else scales from the weights")
 ]
+Decode = Annotated[str, typer.Option("--decode", help="count, ttfs, mem_last, mem_max or mem_mean")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
 InputKind = Annotated[
     str, typer.Option("--input", help="what the data holds: spikes, counts or current")

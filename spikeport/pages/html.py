@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikeport.pages import svg, units
+from spikeport.pages.attribution import attribution
 from spikeport.pages.cores import core_rows, limit_rows, resources_of
 from spikeport.pages.energy import energy, sources_of
 from spikeport.pages.held import spoken_resource, total_words
 from spikeport.pages.mesh import Drawing, draw
+from spikeport.pages.overflow import HEAD, overflow_sentence, overflow_words
 from spikeport.pages.plain import at, items, printable, table
 from spikeport.pages.units import count, many, percent, si
 from spikeport.pages.verdict import (
@@ -100,7 +102,12 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
             (spoken(name), total_words(name, value))
             for name, value in table(result, "resources").items()
         ],
+        "attribution": attribution(result),
         "losses": losses(result),
+        "overflow": overflow_words(result),
+        "overflow_head": HEAD,
+        "overflow_sentence": overflow_sentence(result),
+        "overflow_of_spikes": at(result, "input") == "spikes",
         "semantics": semantics(result),
         "assumed": items(result, "assumed"),
         "neurobench": neurobench(result),

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from spikeport.pages.attribution import attribution
 from spikeport.pages.held import total_words
+from spikeport.pages.overflow import overflow_sentence
 from spikeport.pages.plain import at, items, printable, table
 from spikeport.pages.units import NONE, count, exact, percent, setting, si
 from spikeport.pages.verdict import (
@@ -19,6 +21,7 @@ from spikeport.pages.verdict import (
     verdicts,
 )
 
+MOST_CAUSES = 6  # in the summary
 MOST_NOTES = 12  # in the summary; all of them are in report.json
 MARKS = {
     "good": "\N{WHITE HEAVY CHECK MARK}",
@@ -42,6 +45,7 @@ def summary(result: Mapping[str, Any]) -> str:
         table_lines(("", "", ""), map(_verdict, verdicts(result))),
         _budget(result),
         ["## Parity", *_parity(result)],
+        _attribution(result),
         ["## Energy", *_energy(result)],
         ["## Resources", *_resources(result)],
         ["## Assumed", *_assumed(result)],
@@ -115,6 +119,20 @@ def _parity(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _attribution(result: Mapping[str, Any]) -> list[str]:
+    """Return the causes that lost most; nothing where the result has none."""
+    found = attribution(result)
+    if not found["rows"]:
+        return []
+    head = ("cause", "object", "share of the cells that differ", "accuracy lost")
+    lines = [
+        tuple(text(row[key]) for key in ("cause", "object", "share", "points"))
+        for row in found["rows"][:MOST_CAUSES]
+    ]
+    lead = text(found["lead"][:1].upper() + found["lead"][1:])
+    return ["## What was lost, and to what", "", f"{lead}.", "", *table_lines(head, lines)]
+
+
 def _energy(result: Mapping[str, Any]) -> list[str]:
     used = at(result, "energy", "column")
     columns = table(result, "energy", "columns") or (
@@ -148,7 +166,9 @@ def _resources(result: Mapping[str, Any]) -> list[str]:
         rows.append((text(spoken(name)), total_words(name, value), share))
     latency = at(result, "latency_steps")
     rows.append(("latency", f"{count(latency)} steps", ""))
-    return table_lines(("", "used", "of the limit"), rows)
+    lines = table_lines(("", "used", "of the limit"), rows)
+    told = overflow_sentence(result)
+    return [*lines, "", text(told[:1].upper() + told[1:]) + "."] if told else lines
 
 
 def _assumed(result: Mapping[str, Any]) -> list[str]:

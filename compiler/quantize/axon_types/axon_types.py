@@ -34,7 +34,7 @@ from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.axon_types.levels import Levels, levels_of
 from spikeport.compiler.quantize.cell import neutral_cell
 from spikeport.compiler.quantize.lost import lost
-from spikeport.compiler.quantize.scale import HEADROOM, Peaks, bound_of_weights
+from spikeport.compiler.quantize.peak import HEADROOM, Peaks, bound_of_weights
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.weights import scaled_rows
 

@@ -10,7 +10,7 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Population
 from spikeport.compiler.errors import LoweringError, counted
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.quantize.scale import Peaks
+from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.xylo.cell import HIDDEN_SPIKES
 
 FAR = 0.25  # rounding the share that a state loses by more than this is said in a note

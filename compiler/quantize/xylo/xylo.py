@@ -26,7 +26,7 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import XYLO, CellPopulation, Program, Synapses
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.quantize.merge import merge_parallel
-from spikeport.compiler.quantize.scale import Peaks, bound_of_weights
+from spikeport.compiler.quantize.peak import Peaks, bound_of_weights
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.weights import scaled_rows, values_of
 from spikeport.compiler.quantize.xylo.cell import (

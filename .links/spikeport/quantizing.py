@@ -1,0 +1,1 @@
+../../spikeport/quantizing.py

@@ -1,0 +1,1 @@
+../../spikeport/recipe_words.py
