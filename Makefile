@@ -3,7 +3,7 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -63,6 +63,9 @@ bench-build: dev ## time from arrays and from a file to an image of 11 million s
 
 bench-place: dev ## placement beside other strategies
 	@.venv/bin/python -m hw_tests.bench.bench_place
+
+bench-quantize: dev ## what quantization keeps of the real cases beside its targets, with the commands
+	@.venv/bin/python -m hw_tests.bench.bench_quantize $(if $(ONLY),--only "$(ONLY)")
 
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
 	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs

@@ -21,9 +21,9 @@ from spikeport.recipe_words import in_short, options_of
 from spikeport.trials import Bench, Trial, memory_by_projection
 
 WORK = 2.5e8  # weights times trials of a search
-TRIALS = (30, 110)  # at least, at most
+TRIALS = (24, 90)  # at least, at most
 SLOW_WORK = 2e5  # weights times trials that step the network while they are quantized
-SLOW_TRIALS = (3, 24)
+SLOW_TRIALS = (0, 12)  # none for large networks
 BITS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 LOW = 4  # bits of the sensitivity table
 #: What is settled first, for all weights: field of the recipe -> another choice than the default.
@@ -195,7 +195,9 @@ class Search:
         return seen and getattr(self.base, name) == getattr(Recipe(), name)
 
     def _goes_slow(self) -> bool:
-        """Step the network while quantizing from now on; False where there is nothing to gain."""
+        """Step the network while quantizing from now on; False where that cannot be paid."""
+        if not self.slow:
+            return False
         changed: Any = {name: choice for name, choice in SLOW if self._is_open(name)}
         self.way = replace(self.way, **changed)
         return bool(changed)
@@ -210,8 +212,14 @@ class Search:
         # From the first that keeps enough down, or from the best that is cheap enough.
         start = front.index((reached[:1] or held[-1:] or front[:1])[0])
         step = 1 if self.goal.loss is not None else max(1, (start + 1) // few)
-        for each in [*front[start::-step], *front[start + 1 :]][:few]:
-            self._try(self.states[id(each)])
+        rows = [self.states[id(each)] for each in [*front[start::-step], *front[start + 1 :]]]
+        alike = [self._all(wish) for wish in dict.fromkeys((self.plain, *self._pairs()))]
+        for state in dict.fromkeys([*rows[:1], *alike, *rows[1:few]]):
+            self._try(state)
+
+    def _pairs(self) -> list[Wish]:
+        """Return how all weights are split in the plainest way, where the chip can."""
+        return [wish for wish in self.ladder if wish.is_split and wish == Wish(wish.bits)][-1:]
 
     def _gain(self, known: Iterable[Trial | None], other: Iterable[Trial | None]) -> float:
         """Return by how much, in logarithms, less is lost; below 0 where one could not be done."""

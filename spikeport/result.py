@@ -153,6 +153,8 @@ def _attribution(deployment: Deployment) -> dict[str, Any]:
 def _overflow(deployment: Deployment) -> list[dict[str, Any]]:
     """Return what is known of u and v for any input of the kind that was run."""
     program, runs = deployment.image.program, deployment.runs
+    if deployment.image.chip.arithmetic == "float":  # a processor, and nothing in integers
+        return []
     spikes = deployment.data.kind == "spikes"
     ends = dict.fromkeys(program.inputs, (0, 1)) if spikes else None
     return [dict(row) for row in overflow_rows(program, runs.emulator, ends)]

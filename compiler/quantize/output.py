@@ -20,6 +20,7 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.part import Part
 
 SWEEPS = 6
+SETTLED = 1e-3  # share of the weights that still move, below which they are left
 RIDGE = 1e-2  # of a mean trace's square: how much an error counts where nothing was seen
 BLOCK = 1 << 19  # of the errors of v that are held at once, values
 
@@ -60,13 +61,14 @@ def _descend(
         _Side(part, each, matrix, trace, rows, floor)
         for part, each, matrix, trace in zip(parts, steps, matrices, traces, strict=True)
     ]
+    weights = sum(int(side.lengths.sum()) for side in sides)
     wrong = np.sum([side.wrong() for side in sides], axis=0)
     for _ in range(SWEEPS):
         moved = 0
         for side in sides:
             for k in range(side.longest):
                 moved += side.move(k, wrong)
-        if not moved:
+        if moved < SETTLED * weights:
             return
 
 

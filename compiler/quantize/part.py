@@ -13,7 +13,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.arithmetic import LOIHI, Grid, full_of, grid_of
 
-SIZES = 4  # exponents that the weights of one projection and sign may have
+SIZES = 3  # exponents that the weights of one projection and sign may have
 
 
 @dataclass(frozen=True, eq=False)

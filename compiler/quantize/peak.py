@@ -25,6 +25,7 @@ class Peaks:
         u_each, v_each: the same of each neuron, (n,); None: the largest stands for each.
         v_needed: of each neuron, what v must hold: its threshold, and the depths that it came back
             from to spike; None: all of `v`.
+        more: what rounding may add to u and v, in weight units, (n,) each, beside that.
         is_seen: on data; a bound needs no headroom.
     """
 
@@ -34,6 +35,7 @@ class Peaks:
     u_each: Array | None = None
     v_each: Array | None = None
     v_needed: Array | None = None
+    more: tuple[Array, Array] | None = None
     is_seen: bool = True
 
     def of_each(self, size: int) -> tuple[Array, Array]:
@@ -42,28 +44,38 @@ class Peaks:
         return u, np.full(size, self.v) if self.v_each is None else self.v_each
 
 
-def bound_of_weights(cell: Membrane, folded: list[Scaled]) -> Peaks:
+def bound_of_weights(cell: Membrane, folded: list[Scaled], cut: bool = False) -> Peaks:
     """Return what u and v can reach at most, from the weights alone.
 
-    What decays is bounded for ever; the v of an integrator is given 64 thresholds.
-    `folded` are weights times the most that their sources send.
-
     What rounding may add counts: decays lose a whole number of 4096ths, and a weight grows by
-    half a step, at most 1/127 of the largest.
+    half a step: at most 1/127 of the largest, or one weight unit.
+
+    Args:
+        cell: in floats.
+        folded: weights times the most that their sources send.
+        cut: give v 64 thresholds even where it decays: narrow states saturate. Integrators, which
+            nothing bounds, are given so much anyway.
     """
     total: Array = np.zeros(cell.keep_v.size)
+    count: Array = np.zeros(cell.keep_v.size)
     for weights in folded:
         sums, counts = weights.row_sums()
         total = total + sums + counts * weights.largest / 127
+        count = count + counts
     lost_u, lost_v = (
         np.maximum(np.rint((1.0 - keep) * 4096), 1.0) / 4096 for keep in (cell.keep_u, cell.keep_v)
     )
     u = total / lost_u
     rise = u + np.abs(cell.drive_v)
     theta = np.where(np.isfinite(cell.v_threshold), np.abs(cell.v_threshold), rise)
-    # What decays stays bounded for ever; an integrator is given 64 thresholds.
-    v = np.where(
-        cell.keep_v < 1, rise / lost_v, np.minimum(rise / lost_v, 64 * np.maximum(theta, rise))
+    some = np.minimum(rise / lost_v, 64 * np.maximum(theta, rise))
+    v = np.maximum(some if cut else np.where(cell.keep_v < 1, rise / lost_v, some), theta + rise)
+    return Peaks(
+        float(u.max(initial=0.0)),
+        float(v.max(initial=0.0)),
+        0.0,
+        u,
+        v,
+        more=(count / lost_u, count / lost_u / lost_v),
+        is_seen=False,
     )
-    v = np.maximum(v, theta + rise)
-    return Peaks(float(u.max(initial=0.0)), float(v.max(initial=0.0)), 0.0, u, v, is_seen=False)

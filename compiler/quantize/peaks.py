@@ -18,7 +18,7 @@ from spikeport.compiler.clocked import Clocked, Projection
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
-from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of
+from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of, full_of, grid_of
 from spikeport.compiler.quantize.gains import Followed, follow_decays
 from spikeport.compiler.quantize.peak import HEADROOM, Peaks, bound_of_weights
 from spikeport.compiler.quantize.recipe import Recipe
@@ -149,7 +149,9 @@ def _scaling(
     cut = more and bool((cell.keep_v == 1).all())
     room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
     for p in set(incoming) - set(spiking):  # behind messages any exponent will do, but one for all
-        room = np.minimum(room, _alike(weights[p].row_largest, room))
+        full = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
+        unit = known[p.pre].unit if p.pre in known else 0.0
+        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, full))
     candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
@@ -166,10 +168,16 @@ def _scaling(
     return replace(scaling, message_shift=shift, unit=full / (1 << shift))
 
 
-def _alike(largest: Array, room: Array) -> Array:
-    """Return the scales at which the largest weights of all neurons are one size, in their room."""
+def _alike(largest: Array, room: Array, full: int) -> Array:
+    """Return the scales at which the largest weights of all neurons fill their bits, in the room.
+
+    They are `full` times a power of two then, and so have one exponent.
+    """
     some = largest > 0
-    size = float((room * largest)[some].min(initial=np.inf))
+    size = float((room * largest)[some & np.isfinite(room)].min(initial=np.inf))
+    if not np.isfinite(size):
+        return np.full(room.size, np.inf)
+    size = full * 2.0 ** np.floor(np.log2(size / full))
     return np.where(some, size / np.where(some, largest, 1.0), np.inf)
 
 

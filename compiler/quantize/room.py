@@ -44,8 +44,10 @@ def largest_scales(
     bound = _Smallest(size)
     u, v = peak.of_each(size)
     v = peak.v_needed if cut and peak.v_needed is not None else v
-    bound.take(largest_state / (HEADROOM if peak.is_seen else 1.0), u)
-    bound.take(largest_state / (HEADROOM_V if peak.is_seen else 1.0), v)
+    more = peak.more or (np.zeros(size), np.zeros(size))
+    for value, headroom, added in ((u, HEADROOM, more[0]), (v, HEADROOM_V, more[1])):
+        least = largest_state / (headroom if peak.is_seen else 1.0)
+        bound.take(np.maximum(least - added, least / 2), value)
     starts = [cell.v_initial]
     starts += [cell.v_reset] if cell.spiking and cell.reset == "to_value" else []
     for value in starts:
@@ -80,7 +82,7 @@ class _Smallest:
     def __init__(self, size: int) -> None:
         self.value: Array = np.full(size, np.inf)
 
-    def take(self, most: float, each: Array) -> None:
+    def take(self, most: float | Array, each: Array) -> None:
         """Keep each neuron's value times the scale below `most`; 0 limits nothing."""
         with np.errstate(divide="ignore"):
             limit = np.where(each > 0, most / each, np.inf)

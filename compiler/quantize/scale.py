@@ -238,7 +238,7 @@ def _shared(most: Array, room: Array, beyond: float) -> Array:
     low, high = max(1.0, LOWEST * float(most.min())), beyond * float(most.max())
     levels = np.geomspace(low, max(high, low), LEVELS)
     levels = np.unique(np.floor(np.append(levels, [most.min(), np.median(most), most.max()])))
-    held = (levels <= room[:, None]) & (levels >= 1)
+    held = (levels <= (room if beyond > 1 else most)[:, None]) & (levels >= 1)
     return np.asarray(np.where(held, levels, 0.0))
 
 

@@ -131,7 +131,7 @@ def test_a_delay_is_a_part_of_its_own():
     assert part not in parts_of(well.retimed, hybrid(chip, well.retimed, [part]))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 7, 11])
+@pytest.mark.parametrize("seed", [1, 2, 7, 12])
 def test_rows_are_what_whole_runs_of_the_hybrids_give(seed):
     """Attribution runs only what lies behind a part; here everything is run."""
     well = drawn(np.random.default_rng(seed), fine=False)

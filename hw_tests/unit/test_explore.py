@@ -97,14 +97,13 @@ def test_the_search_finds_rows_that_no_uniform_recipe_is(explored):
 
 
 def test_a_search_for_a_target_finds_it_cheaper_than_holding_all_alike(ready, explored):
-    uniform = [
-        each for each in explored.trials if len(set(explored.states[id(each)])) == 1
-    ]  # fmt: skip
-    wanted = sorted(each.worst[1] for each in uniform)[-2] + 1e-9
+    alike = (each for each in explored.trials if len(set(explored.states[id(each)])) == 1)
+    uniform = [each for each in alike if not each.recipe.correct]
+    wanted = sorted({each.worst[1] for each in uniform})[-2] + 1e-9
     search = searched(ready, goal=Goal(loss=1 - wanted))
     reached = [each for each in search.trials if search.goal.reached(each)]
-    alike = [each for each in uniform if each.worst[1] >= wanted]
-    assert min(each.memory for each in reached) <= min(each.memory for each in alike)
+    enough = [each for each in uniform if each.worst[1] >= wanted]
+    assert min(each.memory for each in reached) <= min(each.memory for each in enough)
 
 
 def test_every_row_is_what_its_options_say_again(ready, explored):

@@ -205,7 +205,7 @@ def _with_leak(
     matrix = sp.csr_matrix(sp.hstack(blocks, format="csr")) if blocks else empty
     headroom = 1.0 if peak is None else HEADROOM  # a bound needs none
     weights = Scaled(matrix, np.ones(pop.size))
-    reached = headroom * (peak or bound_of_weights(cell, [weights])).v
+    reached = headroom * (peak or bound_of_weights(cell, [weights], cut=True)).v
     levels = _units_of_silent(_levels(matrix, chip), cell, drive)
     factor = _factor(levels, cell, drive, reached, chip)
     if factor is None:

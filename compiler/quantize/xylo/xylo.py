@@ -193,7 +193,7 @@ def _plan(
     gain = cell.gain_u * cell.gain_v
     headroom = 1.0 if peak is None else ROOM  # a bound needs none
     if peak is None:
-        peak = bound_of_weights(cell, [Scaled(each.matrix, gain) for each in into])
+        peak = bound_of_weights(cell, [Scaled(each.matrix, gain) for each in into], cut=True)
     kept = _kept(dash_syn)
     lost = np.maximum(1.0 - cell.keep_u, 2.0**-LARGEST_DASH)
     arriving = gain * (1.0 - kept) / lost / kept
@@ -221,7 +221,8 @@ def _wanted(pop: Population, plan: Plan, chip: Chip) -> Wanted:
     cell = pop.cell
     bounds = np.minimum(LARGEST, chip.limits.threshold_mantissa.high) / cell.v_threshold
     most = 1.5 if plan.instant else 1.0  # half of the last step's current is still there
-    reach = (most * plan.headroom * plan.peak.u / plan.kept[0], plan.headroom * plan.peak.v)
+    u, v = plan.peak.of_each(pop.size)
+    reach = (most * plan.headroom * u / plan.kept[0], plan.headroom * v)
     for level in reach:  # u is largest before it decays
         bounds = np.minimum(bounds, LARGEST / np.maximum(level, 1e-300))
     drive = np.maximum(np.abs(cell.drive_v), 1e-300)
