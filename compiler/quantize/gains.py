@@ -16,7 +16,7 @@ from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic
 
-HORIZON = 1024  # steps of an answer that are looked at, at most
+HORIZON = 1 << 14  # steps of an answer that are looked at, at most
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,22 @@ def row_of(
         "relative": (rms if what == "weights" else largest) / size if size else 0.0,
         "detail": detail,
     }
+
+
+def few_left(losses: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of projections of whose weights most became 0, or of which none is not 0."""
+    for row in losses:
+        if row["what"] == "weights" and 2 * row["left"] < max(row["weights"], 1):
+            yield row
+
+
+def lost_note(row: Mapping[str, Any]) -> str:
+    """Say of a projection that few of its weights are left, why, and what helps."""
+    name, weights = row["object"], row["weights"]
+    if not weights:
+        return f"all weights of {name!r} are 0: it does nothing"
+    return (
+        f"{weights - row['left']} of the {weights} weights of {name!r} that are not 0 became 0: "
+        "a few much larger ones set their scale. Lists by size hold both: "
+        f"--weights {name}=8:size"
+    )

@@ -31,6 +31,7 @@ from spikeport.compiler.quantize.agree import Lowering, best_scale, best_thresho
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
+from spikeport.compiler.quantize.lost import few_left, lost_note
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
@@ -91,7 +92,7 @@ def quantize_membranes(
         message_bits=chip.message_bits,
         losses=tuple(losses),
         repairs=clocked.repairs,
-        notes=(*clocked.notes, *map(host_note, hosts.values())),
+        notes=(*clocked.notes, *map(host_note, hosts.values()), *map(lost_note, few_left(losses))),
         name=clocked.name,
         slow=clocked.slow,
     )

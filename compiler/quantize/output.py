@@ -20,7 +20,7 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.part import Part
 
 SWEEPS = 6
-SETTLED = 1e-3  # share of the weights that still move, below which they are left
+SETTLED = 0.02  # share of the weights that still move, below which they are left
 RIDGE = 1e-2  # of a mean trace's square: how much an error counts where nothing was seen
 BLOCK = 1 << 19  # of the errors of v that are held at once, values
 

@@ -83,7 +83,7 @@ def part_of(
         )
     else:
         needed = np.asarray(needed.max(initial=0) if exponent is None else exponent)
-    if np.abs(values).max(initial=0.0) > full_of(grid) * 2.0**top * (1 + 1e-6):
+    if exponent is None and np.abs(values).max(initial=0.0) > full_of(grid) * 2.0**top * (1 + 1e-6):
         raise LoweringError(
             f"weights up to {np.abs(values).max():g} units are too large",
             f"{chip.name} holds {full_of(grid)} times 2^{top}",

@@ -177,7 +177,7 @@ def _alike(largest: Array, room: Array, full: int) -> Array:
     size = float((room * largest)[some & np.isfinite(room)].min(initial=np.inf))
     if not np.isfinite(size):
         return np.full(room.size, np.inf)
-    size = full * 2.0 ** np.floor(np.log2(size / full))
+    size = full * 2.0 ** float(np.floor(np.log2(size / full)))
     return np.where(some, size / np.where(some, largest, 1.0), np.inf)
 
 

@@ -19,7 +19,9 @@ _FORM = re.compile(r"(\d+)(?:\+(\d+)(?:@(\d*\.?\d+))?)?(?::([a-z-]+))?")
 
 def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise LoweringError(f"unknown {name} {value!r}", f"known are {', '.join(known)}")
+        raise LoweringError(
+            f"unknown {name} {value!r}", f"known are {', '.join(known)}", f"--{name} {known[0]}"
+        )
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,16 @@ def parse_wish(text: str) -> Wish:
         lists or "one",
         float(share) if share else 1.0,
     )
-    _check_known("lists", wish.lists, LISTS)
+    if wish.lists not in LISTS:
+        raise LoweringError(
+            f"no way of holding weights: {text!r}",
+            f"lists are {', '.join(LISTS)}",
+            "write 8:size or 8:sign-size",
+        )
     if not all(1 <= each <= 32 for each in wish.bits) or not 0 < wish.share <= 1:
         raise LoweringError(
-            f"no way of holding weights: {text!r}", "bits are 1 to 32, a share above 0, up to 1"
+            f"no way of holding weights: {text!r}",
+            "bits are 1 to 32, a share above 0, up to 1",
+            "write 8 or 8+8@0.25",
         )
     return wish

@@ -29,7 +29,8 @@ from spikeport.compiler.quantize.scaled import Scaled
 
 TIE = 0.25  # of a mantissa: how far below a threshold `>=` already spikes, where v decays
 TRIED = 1 << 25  # weights times levels that are compared at most
-LEVELS = 48  # thresholds that are compared
+LEVELS = 96  # thresholds that are compared
+ROUNDS = 4  # in which the levels that neurons share settle
 LOWEST = 0.5  # of what fits: levels below waste a bit
 MANY = 1 << 14  # groups; of more, each takes the largest level that fits
 BEYOND = 1.5  # of what fits: levels above clip the largest weights
@@ -54,7 +55,8 @@ class Candidate:
     @property
     def adapts(self) -> bool:
         """Do its exponents follow the size of the weights, or a second synapse what is left."""
-        return self.wish.lists in ("row", "size", "sign-size") or self.wish.is_split
+        whole = self.wish.is_split and self.wish.share == 1
+        return whole or self.wish.lists in ("row", "size", "sign-size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +238,10 @@ def _levels(most: Array, room: Array, chip: Chip, recipe: Recipe, alike: bool) -
 def _shared(most: Array, room: Array, beyond: float) -> Array:
     """Return levels that all groups choose from; 0 where one has no room for it."""
     low, high = max(1.0, LOWEST * float(most.min())), beyond * float(most.max())
-    levels = np.geomspace(low, max(high, low), LEVELS)
-    levels = np.unique(np.floor(np.append(levels, [most.min(), np.median(most), most.max()])))
+    levels = np.geomspace(low, max(float(most.max()), low), LEVELS)
+    above = np.geomspace(most.max(), max(high, float(most.max())), LEVELS // 8)
+    ends = [most.min(), np.median(most), most.max()]
+    levels = np.unique(np.floor(np.concatenate([levels, above, ends])))
     held = (levels <= (room if beyond > 1 else most)[:, None]) & (levels >= 1)
     return np.asarray(np.where(held, levels, 0.0))
 
@@ -258,11 +262,14 @@ def _counts_thresholds(chip: Chip) -> bool:
 
 
 def _most_levels(chip: Chip, groups: int, alike: bool) -> int:
-    """Return how many different thresholds a population may have: half of what a core holds."""
+    """Return how many different thresholds a population may have.
+
+    Two of them and the bias neuron find room on a core.
+    """
     if not (_is_counted(chip, alike) and isinstance(chip.core, Lists)):
         return groups
     held = chip.core.threshold_configs
-    return groups if held is None else max(1, held.whole // 2)
+    return groups if held is None else max(1, (held.whole - 1) // 2)
 
 
 class _Rows:
@@ -374,5 +381,8 @@ def _pick(levels: Array, rows: _Rows, over: float, unit: float, most: int) -> Ar
             break
         held.append(best)
         now = np.minimum(now, cost[:, best])
-    some = np.array(sorted(held))
+    some = np.array(held)
+    for k in list(range(some.size)) * ROUNDS:  # each level to where, with the others, least is lost
+        others = cost[:, np.delete(some, k)].min(axis=1, initial=np.inf)
+        some[k] = np.argmin(np.minimum(others[:, None], cost).sum(axis=0))
     return np.asarray(shared[some[np.argmin(cost[:, some], axis=1)]])

@@ -207,10 +207,11 @@ def _lost(
     zero = int(np.count_nonzero(got)), int(true[some].size)
     detail = f"{part.grid.mode}, {zero[0]} of {zero[1]} not zero, {each.wish}, in {lists} lists"
     bits = sum(part.grid.bits for part, _ in held)
-    return row_of(
+    row = row_of(
         each.projection.name, "weights", bits, rms, float(np.abs(wrong).max(initial=0.0)), size,
         detail, int(part.exponent.max(initial=0)),
     )  # fmt: skip
+    return row | {"weights": int(np.count_nonzero(values)), "left": zero[0]}
 
 
 def _plain(each: Arriving, scale: Array, chip: Chip) -> tuple[Synapses, dict[str, Any]]:
@@ -248,7 +249,7 @@ def _rounded(
     low, high = grid.low // grid.step, grid.high // grid.step
     steps = np.empty(weights.size, np.min_scalar_type(min(low, -high - 1)))
     wrong = largest = power = 0.0  # sum of squares of the errors, the largest, that of the weights
-    count = 0
+    count = true = 0
     for rows, at, values in weights.blocks():
         whole = _in_steps(values, grid, exponent)
         steps[at] = whole.ravel()
@@ -259,10 +260,14 @@ def _rounded(
         largest = max(largest, float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
         wrong += float(np.sum(error**2))
         power += float(np.sum((values * each) ** 2))
-        count += int(np.count_nonzero(values)) if sp.issparse(weights.matrix) else values.size
+        some = int(np.count_nonzero(values))
+        true += some
+        count += some if sp.issparse(weights.matrix) else values.size
     rms, size = (float(np.sqrt(each / count)) if count else 0.0 for each in (wrong, power))
-    detail = f"{grid.mode}, {int(np.count_nonzero(steps))} of {count} not zero"
-    return steps, row_of(name, "weights", grid.bits, rms, largest, size, detail, exponent)
+    left = int(np.count_nonzero(steps))
+    detail = f"{grid.mode}, {left} of {count} not zero"
+    row = row_of(name, "weights", grid.bits, rms, largest, size, detail, exponent)
+    return steps, row | {"weights": true, "left": left}
 
 
 def _in_steps(values: Array, grid: Grid, exponent: int) -> Array:
