@@ -149,9 +149,9 @@ def _scaling(
     cut = more and bool((cell.keep_v == 1).all())
     room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
     for p in set(incoming) - set(spiking):  # behind messages any exponent will do, but one for all
-        full = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
+        most = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
         unit = known[p.pre].unit if p.pre in known else 0.0
-        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, full))
+        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, most))
     candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
@@ -177,7 +177,7 @@ def _alike(largest: Array, room: Array, full: int) -> Array:
     size = float((room * largest)[some & np.isfinite(room)].min(initial=np.inf))
     if not np.isfinite(size):
         return np.full(room.size, np.inf)
-    size = full * 2.0 ** float(np.floor(np.log2(size / full)))
+    size = float(full * 2.0 ** np.floor(np.log2(size / full)))
     return np.where(some, size / np.where(some, largest, 1.0), np.inf)
 
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,9 +203,7 @@ def large() -> Iterator[str]:
             1e-2 * one, 10 * one, 0 * one, one, 0 * one)}  # fmt: skip
     nodes["out"] = Output((size,))
     names = list(nodes)
-    net = Network(
-        nodes, tuple(zip(names, names[1:], strict=False)), Semantics(dt=1e-3, dialect="nir")
-    )
+    net = Network(nodes, tuple(pairwise(names)), Semantics(dt=1e-3, dialect="nir"))
     chip, clocked = sp.chip("loihi1"), to_clocked(net)
     data = read_data((rng.random((16, 30, size)) < 0.05).astype(np.uint8), net)
     retimed, peaks = for_chip(clocked, chip), calibrate(clocked, data)
