@@ -149,9 +149,9 @@ def _scaling(
     cut = more and bool((cell.keep_v == 1).all())
     room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
     for p in set(incoming) - set(spiking):  # behind messages any exponent will do, but one for all
-        most = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
+        filled = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
         unit = known[p.pre].unit if p.pre in known else 0.0
-        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, most))
+        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, filled))
     candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
