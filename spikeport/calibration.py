@@ -14,6 +14,7 @@ from spikeport.compiler.quantize.seen import Seen
 from spikeport.data import Data
 
 CALIBRATION_SAMPLES = 64
+DEEPER = 2.0  # other data may come back from twice the depth, beside all other headroom
 FORGETS = 1e-3  # share kept of a current below which what is left does not tell what there was
 
 
@@ -63,7 +64,7 @@ class Watch:
         level = np.abs(cell.drive_v) + np.abs((1.0 - cell.keep_v) * cell.v_reset)
         drive = float((u + level).max(initial=0.0)) if data.kind == "current" else 0.0
         up = theta + np.abs(cell.v_reset) + u + np.abs(cell.drive_v)
-        needed = np.maximum(up, u - self.returned.get(name, np.zeros(1)))
+        needed = np.maximum(up, u - DEEPER * self.returned.get(name, np.zeros(1)))
         return Peaks(
             float(u.max(initial=0.0)), float(v.max(initial=0.0)), drive, u, v,
             np.minimum(needed, v) if cell.spiking else None,

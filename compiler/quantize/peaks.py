@@ -27,6 +27,7 @@ from spikeport.compiler.quantize.scale import Candidate, choose_scales
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.seen import Seen
 
+WIDE = 24  # bits of a state; wider ones have room for all that is summed up
 RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
 
 
@@ -146,12 +147,15 @@ def _scaling(
     # Weights in one list have their eight bits at any scale; where more is held, more room pays,
     # and what a neuron that never forgets sums up below is what takes it.
     more = any(recipe.wish(p.name).lists != "one" or recipe.wish(p.name).is_split for p in spiking)
-    cut = more and bool((cell.keep_v == 1).all())
+    cut = more and arithmetic.state_bits <= WIDE and bool((cell.keep_v == 1).all())
     room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
-    for p in set(incoming) - set(spiking):  # behind messages any exponent will do, but one for all
-        filled = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
-        unit = known[p.pre].unit if p.pre in known else 0.0
-        room = np.minimum(room, _alike(weights[p].row_largest / (unit or 1.0), room, filled))
+    held = [room]
+    for p in incoming:  # behind messages any exponent will do, but one for all
+        if p not in spiking:
+            filled = full_of(grid_of(weights[p].extent, chip, recipe.wish(p.name).bits[0]))
+            unit = known[p.pre].unit if p.pre in known else 0.0
+            held.append(_alike(weights[p].row_largest / (unit or 1.0), room, filled))
+    room = np.min(held, axis=0)
     candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(

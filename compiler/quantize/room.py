@@ -62,7 +62,8 @@ def largest_scales(
             bound.take(full * top, weights.row_largest)
             largest = max(largest, weights.largest)
     _take_drives(bound, name, cell, peak, chip, aligned)
-    least = float((theta * bound.value)[theta > 0].min(initial=np.inf))
+    some = theta > 0
+    least = float((theta[some] * bound.value[some]).min(initial=np.inf))
     if least < 1:
         why = f"weights up to {largest:g} against a threshold of {theta.max():g}"
         if not largest:  # behind messages no weight is too large

@@ -91,7 +91,11 @@ def choose_scales(
     alike = bool(pop.cell.spiking and np.ptp(theta) == 0 and theta[0] > 0)
     groups = groups_of(pop, chip, recipe, alike)
     room = _least(room, groups)
-    used = [each for each in candidates if each.weights.largest > 0]
+    # In an order of their own, so that delays and relays, which reorder projections, change nothing.
+    used = sorted(
+        (each for each in candidates if each.weights.largest > 0),
+        key=lambda each: (each.weights.largest, each.weights.count),
+    )
     grids = [_grid(each, chip) for each in used]
     reach = [_least(_reach(each, recipe), groups, np.maximum) for each in used]
     exponents, fits = _exponents(used, grids, reach, room, chip)
@@ -109,8 +113,8 @@ def choose_scales(
         rows = _Rows(used, grids, exponents, groups, recipe)
         chosen = _pick(levels, rows, over, unit, held)
     scale = ((chosen + over) / unit)[groups]
-    found = iter(exponents)
-    given = tuple(next(found) if each.weights.largest > 0 else 0 for each in candidates)
+    found = dict(zip(map(id, used), exponents, strict=True))
+    given = tuple(found.get(id(each), 0) for each in candidates)
     classes = np.unique(chosen, return_inverse=True)[1].ravel()[groups] if alike else groups
     return Scales(scale, given, classes)
 
@@ -203,22 +207,22 @@ def _exponents(
     size = np.max([reach[k] for k in fixed], axis=0)
     size = np.where(size > 0, size, 1.0)
 
+    counts = {k: used[k].weights.count / reach[k].size for k in fixed}
+
     def error(given: dict[int, int]) -> float:
         squares = 1.0 / (fits(given) * size) ** 2
-        counts = {k: used[k].weights.size / reach[k].size for k in fixed}
         return float(
             sum(counts[k] * (grids[k].step * 2.0 ** given[k]) ** 2 * squares.sum() for k in fixed)
         )
 
-    best = error(found)
-    moved = True
-    while moved:
-        moved = False
+    best, left = error(found), True
+    while left:
         lower = [{**found, k: found[k] - 1} for k in fixed if found[k] > 0]
-        for other in lower:
-            least = error(other)
-            if least < best * (1 - 1e-9):
-                best, found, moved = least, other, True
+        errors = [error(other) for other in lower]
+        left = min(errors, default=best) < best * (1 - 1e-9)
+        if left:
+            best = min(errors)
+            found = lower[errors.index(best)]
     return [found.get(k) for k in range(len(used))], fits(found)
 
 

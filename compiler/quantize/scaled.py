@@ -56,6 +56,12 @@ class Scaled:
         return int(self.matrix.data.size if sp.issparse(self.matrix) else self.matrix.size)
 
     @cached_property
+    def count(self) -> int:
+        """How many weights are not zero."""
+        stored = self.matrix.data if sp.issparse(self.matrix) else self.matrix
+        return int(np.count_nonzero(stored))
+
+    @cached_property
     def extent(self) -> Array:
         """The smallest and the largest of the stored weights, 0 for none."""
         if self.size == 0:
