@@ -91,7 +91,7 @@ def choose_scales(
     alike = bool(pop.cell.spiking and np.ptp(theta) == 0 and theta[0] > 0)
     groups = groups_of(pop, chip, recipe, alike)
     room = _least(room, groups)
-    # In an order of their own, so that delays and relays, which reorder projections, change nothing.
+    # In an order of their own: delays and relays, which reorder projections, change nothing.
     used = sorted(
         (each for each in candidates if each.weights.largest > 0),
         key=lambda each: (each.weights.largest, each.weights.count),
