@@ -29,6 +29,7 @@ from spikeport.compiler.program import (
 )
 from spikeport.compiler.quantize.agree import Lowering, best_scale, best_threshold
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
+from spikeport.compiler.quantize.better_dt import dt_note
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
 from spikeport.compiler.quantize.lost import few_left, lost_note
@@ -92,7 +93,12 @@ def quantize_membranes(
         message_bits=chip.message_bits,
         losses=tuple(losses),
         repairs=clocked.repairs,
-        notes=(*clocked.notes, *map(host_note, hosts.values()), *map(lost_note, few_left(losses))),
+        notes=(
+            *clocked.notes,
+            *map(host_note, hosts.values()),
+            *map(lost_note, few_left(losses)),
+            *dt_note(clocked, arithmetic.decay_bits),
+        ),
         name=clocked.name,
         slow=clocked.slow,
     )

@@ -319,3 +319,24 @@ def test_a_gain_makes_up_for_a_decay_that_a_register_misses():
         v = sp.run(image, x, probe=["n.v"]).v_window("n")[:, 1500:]
         wrong[decays] = np.abs(v / ideal - 1).mean()
     assert wrong["gain"] < wrong["nearest"] / 2
+
+
+def test_a_decay_that_is_missed_is_said_with_a_dt_that_hits_it():
+    one = np.ones(3)
+    x = spikes(0, 4, 2, 30)
+
+    def notes(dt: float) -> tuple[list[str], float]:
+        nodes = {"in": Input((4,)), "fc": Linear(np.ones((3, 4))),
+                 "n": Lif(0.4 * one, one, 0 * one, one, 0 * one), "out": Output((3,))}  # fmt: skip
+        network = Network(nodes, tuple(pairwise(nodes)), Semantics(dt=dt, dialect="nir"))
+        program = sp.compile(network, calibration=x).program
+        (lost,) = (row["relative"] for row in program.losses if row["what"] == "decay_v")
+        return [note for note in program.notes if "miss a decay" in note], lost
+
+    (said,), lost = notes(1e-3)  # 4096 / 400 is 10.24
+    assert f"miss a decay by up to {100 * lost:.1f} %" in said
+    advised = float(said.partition("--dt ")[2].split()[0])
+    assert abs(advised / 1e-3 - 1) < 0.1
+    told, better = notes(advised)
+    assert told == []
+    assert better < lost / 2
