@@ -27,6 +27,7 @@ from spikeport.compiler.quantize.scale import Candidate, choose_scales
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.seen import Seen
 
+ALWAYS = 100.0  # times as much counts an error of what acts in each step: others in one in ten
 WIDE = 24  # bits of a state; wider ones have room for all that is summed up
 RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
 
@@ -156,7 +157,10 @@ def _scaling(
             unit = known[p.pre].unit if p.pre in known else 0.0
             held.append(_alike(weights[p].row_largest / (unit or 1.0), room, filled))
     room = np.min(held, axis=0)
-    candidates = [_candidate(weights[p], recipe, p, traces.get(p)) for p in spiking]
+    candidates = [
+        _candidate(weights[p], recipe, p, traces.get(p), clocked.populations[p.pre].kind)
+        for p in spiking
+    ]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
         chosen.scale, gain, peak, incoming, followed=followed, classes=chosen.classes,
@@ -186,11 +190,11 @@ def _alike(largest: Array, room: Array, full: int) -> Array:
 
 
 def _candidate(
-    weights: Scaled, recipe: Recipe, projection: Projection, trace: Array | None
+    weights: Scaled, recipe: Recipe, projection: Projection, trace: Array | None, source: str
 ) -> Candidate:
     wish = recipe.wish(projection.name)
     if trace is None:
-        return Candidate(weights, wish)
+        return Candidate(weights, wish, counts=ALWAYS if source == "constant" else 1.0)
     return Candidate(weights, wish, trace.mean(axis=1), trace.var(axis=1) + 1e-3)
 
 

@@ -45,12 +45,14 @@ class Candidate:
         weights: in float units of v.
         wish: how they are held.
         mean, spread: of what each source adds to v on calibration data, (pre,); None: unknown.
+        counts: how much an error of its weights matters: one that acts in every step, a bias, more.
     """
 
     weights: Scaled
     wish: Wish
     mean: Array | None = None
     spread: Array | None = None
+    counts: float = 1.0
 
     @property
     def adapts(self) -> bool:
@@ -207,7 +209,7 @@ def _exponents(
     size = np.max([reach[k] for k in fixed], axis=0)
     size = np.where(size > 0, size, 1.0)
 
-    counts = {k: used[k].weights.count / reach[k].size for k in fixed}
+    counts = {k: used[k].counts * used[k].weights.count / reach[k].size for k in fixed}
 
     def error(given: dict[int, int]) -> float:
         squares = 1.0 / (fits(given) * size) ** 2
@@ -340,7 +342,8 @@ class _Side:
             data = matrix.data[at] if matrix.data.size else at
             self.values = np.where(there, data * gain[rows, None], 0.0)
             stands_for = float(np.mean(step)) if step.size else 1.0
-        self.unit, self.grid, self.weight = grid.step * 2.0**exponent, grid, stands_for
+        self.unit, self.grid = grid.step * 2.0**exponent, grid
+        self.weight = stands_for * each.counts
         known = by_output and each.mean is not None and each.spread is not None
         self.mean = each.mean[columns] if known and each.mean is not None else None
         self.spread = each.spread[columns] if known and each.spread is not None else None
