@@ -72,6 +72,31 @@ def best_threshold(lowering: Lowering, scaling: Scaling) -> Scaling:
     return replace(scaling, threshold_shift=_picked(list(shifts), chosen))
 
 
+def best_drive(lowering: Lowering, scaling: Scaling, meant: Array) -> Scaling:
+    """Return the scaling with bias registers that make up for what weights lost on the average.
+
+    An error of a weight whose source acts in so many steps moves v by so much a step; what acts
+    always, a bias, by all of it. A bias register has 2^6 steps to a weight unit.
+
+    Args:
+        lowering: of the population.
+        scaling: that it has.
+        meant: what was to arrive in a step, in weight units, the average of each neuron, (n,).
+    """
+    cell = lowering.pop.cell
+    came = _received(lowering, lowering.weights(scaling), lowering.seen.traces.samples)
+    left = meant - came.mean(axis=(0, 1))
+    rest = left / np.maximum(1.0 - cell.keep_u, 1e-3) if cell.has_current else left
+    candidates = [
+        replace(scaling, drive=share * rest * (1 << lowering.arithmetic.weight_shift))
+        for share in (0.0, 0.5, 1.0)
+    ]
+    chosen = _chosen(lowering, scaling, candidates, same_weights=True)
+    return replace(
+        scaling, drive=_picked([np.broadcast_to(c.drive, rest.shape) for c in candidates], chosen)
+    )
+
+
 def _shares(pop: Population, scaling: Scaling) -> list[Array]:
     """Return factors of the scale of each neuron; thresholds stay whole."""
     theta = pop.cell.v_threshold

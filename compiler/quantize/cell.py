@@ -51,9 +51,9 @@ def integer_cell(
         field = quantize_decay(1.0 - keep_u, name, "u", bits)
         losses.append(_decay_loss(name, "decay_u", field, cell.keep_u, bits))
         decay_u = field - 1  # the chip adds 1
-    mantissa, exponent = _bias(drive * full, chip)
+    mantissa, exponent = _bias(drive * full + scaling.drive, chip)
     if drive.any():
-        losses.append(_bias_loss(name, mantissa, exponent, drive, full))
+        losses.append(_bias_loss(name, mantissa, exponent, drive + scaling.drive / full, full))
     top = arithmetic.largest_state
     compared = compared_as(cell, chip)
     initial = np.clip(np.rint(cell.v_initial * full), -top, top)

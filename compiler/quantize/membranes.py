@@ -27,7 +27,7 @@ from spikeport.compiler.program import (
     Program,
     Synapses,
 )
-from spikeport.compiler.quantize.agree import Lowering, best_scale, best_threshold
+from spikeport.compiler.quantize.agree import Lowering, best_drive, best_scale, best_threshold
 from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.better_dt import dt_note
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
@@ -134,10 +134,22 @@ def _calibrated(
     if recipe.ranges == "raster":
         scaling = best_scale(lowering, scaling)
     if recipe.correct:
+        register = chip.limits.bias_mantissa
+        if register.high > 0 > register.low:
+            scaling = best_drive(lowering, scaling, _meant(clocked, scaling, seen))
         scaling = best_threshold(lowering, scaling)
     if recipe.ranges == "raster" or recipe.correct:
         sent[name] = lowering.spikes(scaling)
     return scaling
+
+
+def _meant(clocked: Clocked, scaling: Scaling, seen: Seen) -> Array:
+    """Return what is to arrive at each neuron in a step, in weight units, on the average, (n,)."""
+    total = np.zeros(scaling.scale.size)
+    for each in scaling.incoming:
+        rate = seen.arriving(each).mean(axis=(0, 1))
+        total = total + (each.matrix @ rate) * scaling.arriving_gain * scaling.scale
+    return np.asarray(total)
 
 
 def _constant(chip: Chip, arithmetic: Arithmetic) -> CellPopulation:

@@ -46,6 +46,7 @@ class Scaling:
         classes: neurons of one number share a threshold, (n,).
         traces: of the projections that calibration data came over, see `Seen.traces_into`.
         threshold_shift: added to threshold mantissas, (n,) or one for all.
+        drive: added to what moves v in every step, in units of v on the chip, (n,) or one for all.
         message_shift: of an analog population that sends messages, else 0.
         unit: message units per float unit of v, 0 where it sends spikes or nothing.
         weight_shift: of the chip's arithmetic.
@@ -63,6 +64,7 @@ class Scaling:
     classes: Array = field(default_factory=lambda: np.zeros(1, np.int64))
     traces: Mapping[Projection, Array] = field(default_factory=dict)
     threshold_shift: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+    drive: Array = field(default_factory=lambda: np.zeros(1))
 
     @property
     def full(self) -> Array:

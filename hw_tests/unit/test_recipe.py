@@ -340,3 +340,15 @@ def test_a_decay_that_is_missed_is_said_with_a_dt_that_hits_it():
     told, better = notes(advised)
     assert told == []
     assert better < lost / 2
+
+
+def test_what_biases_lost_is_made_up_for_in_bias_registers():
+    network, x = net(3), spikes(5)
+    recipe = Recipe({"": parse_wish("8"), "fc.bias": parse_wish("1")}, correct=True)
+    rough = Recipe(recipe.weights)
+    ideal, parted = sp.run(network, x), []
+    for each in (rough, recipe):
+        image = sp.compile(network, calibration=x, recipe=each)
+        parted.append(sp.compare(ideal, sp.run(image, x)).different)
+    assert image.program.populations["n"].cell.bias_mantissa.any()
+    assert parted[1] < parted[0] / 2
