@@ -128,7 +128,7 @@ def seen_on(retimed: Clocked, data: Data) -> Seen:
     spiking = [name for name in retimed.neurons if name in traces.spikes]
     cells = {name: traces.samples * traces.model_steps * retimed.populations[name].size
              for name in spiking if retimed.populations[name].kind != "constant"}  # fmt: skip
-    sent = {name: traces.spikes[name].total for name in cells}
+    sent = {name: traces.spikes[name].neuron.size for name in cells}  # however many each time
     if cells and not any(sent.values()):
         raise DataError(
             "no neuron spikes on the calibration data",

@@ -23,7 +23,7 @@ from spikeport.compiler.quantize.seen import Seen
 SHARES = np.linspace(1.0, 0.75, 11)  # of the scale that was chosen
 SHIFTS = np.arange(-8, 9) / 400  # of a threshold
 WORK = 1 << 32  # weights times steps and samples, over all candidates
-CELLS = 1 << 25  # of one run
+CELLS = 1 << 24  # of one run
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,12 @@ class Lowering:
 
     def spikes(self, scaling: Scaling) -> Array:
         """Return what the population sends on the chip on all samples, (samples, steps, n)."""
-        came = _received(self, self.weights(scaling), self.seen.traces.samples)
-        return _stepped(self.cell(scaling), self.arithmetic, came)
+        synapses, cell = self.weights(scaling), self.cell(scaling)
+        sent = [
+            _stepped(cell, self.arithmetic, _received(self, synapses, some)).astype(np.int16)
+            for some in _chunks(self.seen, cell.v_threshold.size)
+        ]
+        return np.concatenate(sent)
 
 
 def best_scale(lowering: Lowering, scaling: Scaling) -> Scaling:
@@ -64,7 +68,8 @@ def best_scale(lowering: Lowering, scaling: Scaling) -> Scaling:
 
 def best_threshold(lowering: Lowering, scaling: Scaling) -> Scaling:
     """Return the scaling with thresholds shifted so that most spikes of a population agree."""
-    mantissa = lowering.pop.cell.v_threshold * scaling.scale
+    theta = lowering.pop.cell.v_threshold
+    mantissa = np.where(np.isfinite(theta), theta, 0.0) * scaling.scale
     shifts = np.unique(np.rint(np.multiply.outer(SHIFTS, mantissa)), axis=0).astype(np.int64)
     shifts = shifts[np.argsort(np.abs(shifts).sum(axis=1), kind="stable")]  # the least first
     candidates = [replace(scaling, threshold_shift=shift) for shift in shifts]
@@ -84,8 +89,11 @@ def best_drive(lowering: Lowering, scaling: Scaling, meant: Array) -> Scaling:
         meant: what was to arrive in a step, in weight units, the average of each neuron, (n,).
     """
     cell = lowering.pop.cell
-    came = _received(lowering, lowering.weights(scaling), lowering.seen.traces.samples)
-    left = meant - came.mean(axis=(0, 1))
+    synapses, seen = lowering.weights(scaling), lowering.seen
+    sums = [
+        _received(lowering, synapses, some).sum(axis=(0, 1)) for some in _chunks(seen, meant.size)
+    ]
+    left = meant - np.sum(sums, axis=0) / max(seen.traces.samples * seen.traces.steps, 1)
     rest = left / np.maximum(1.0 - cell.keep_u, 1e-3) if cell.has_current else left
     candidates = [
         replace(scaling, drive=share * rest * (1 << lowering.arithmetic.weight_shift))
@@ -100,7 +108,7 @@ def best_drive(lowering: Lowering, scaling: Scaling, meant: Array) -> Scaling:
 def _shares(pop: Population, scaling: Scaling) -> list[Array]:
     """Return factors of the scale of each neuron; thresholds stay whole."""
     theta = pop.cell.v_threshold
-    if np.ptp(theta) != 0 or theta[0] <= 0:
+    if (theta != theta[0]).any() or not 0 < theta[0] < np.inf:
         return [np.full(theta.size, share) for share in SHARES]
     level = scaling.scale * theta
     over = level - np.floor(level + 1e-9)
@@ -117,11 +125,12 @@ def _chosen(
     wrong = np.empty((len(candidates), int(classes.max(initial=0)) + 1))
     synapses = lowering.weights(scaling)
     samples = _samples(synapses, len(candidates), classes.size, lowering.seen)
-    wanted = lowering.seen.raster(lowering.name, samples)
-    came = _received(lowering, synapses, samples)
+    some = slice(0, samples)
+    wanted = lowering.seen.raster(lowering.name, some)
+    came = _received(lowering, synapses, some)
     for k, each in enumerate(candidates):
         if not same_weights:
-            came = _received(lowering, lowering.weights(each), samples)
+            came = _received(lowering, lowering.weights(each), some)
         sent = _stepped(lowering.cell(each), lowering.arithmetic, came)
         wrong[k] = np.bincount(classes, (sent != wanted).sum(axis=(0, 1)), wrong.shape[1])
     return np.asarray(np.argmin(wrong, axis=0)[classes])
@@ -139,12 +148,18 @@ def _samples(synapses: Sequence[Synapses], candidates: int, size: int, seen: See
     return int(np.clip(most, 1, seen.traces.samples))
 
 
-def _received(lowering: Lowering, synapses: Sequence[Synapses], samples: int) -> Array:
+def _chunks(seen: Seen, size: int) -> list[slice]:
+    """Return samples in groups of which a run fits into memory."""
+    together = max(1, CELLS // max(seen.traces.steps * size, 1))
+    return [slice(k, k + together) for k in range(0, seen.traces.samples, together)]
+
+
+def _received(lowering: Lowering, synapses: Sequence[Synapses], samples: slice) -> Array:
     """Return what arrives in each step, in weight units, (samples, steps, n) int64."""
     total: Array | None = None
     for each in synapses:
         known = lowering.sent.get(each.pre)
-        sent = lowering.seen.raster(each.pre, samples) if known is None else known[:samples]
+        sent = lowering.seen.raster(each.pre, samples) if known is None else known[samples]
         flat = sent.reshape(-1, sent.shape[2])
         stored = each.stored.astype(np.float64)
         if sp.issparse(stored):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -60,9 +61,9 @@ def row_of(
 
 
 def few_left(losses: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of projections of whose weights most became 0, or of which none is not 0."""
+    """Yield the rows of projections of which a neuron keeps few weights, or all are 0."""
     for row in losses:
-        if row["what"] == "weights" and 2 * row["left"] < max(row["weights"], 1):
+        if row["what"] == "weights" and (row["starved"] or not row["weights"]):
             yield row
 
 
@@ -72,7 +73,7 @@ def lost_note(row: Mapping[str, Any]) -> str:
     if not weights:
         return f"all weights of {name!r} are 0: it does nothing"
     return (
-        f"{weights - row['left']} of the {weights} weights of {name!r} that are not 0 became 0: "
-        "a few much larger ones set their scale. Lists by size hold both: "
-        f"--weights {name}=8:size"
+        f"{row['starved']} neurons keep less than half of their weights of {name!r} "
+        f"({weights - row['left']} of {weights} became 0): a few much larger ones set their scale. "
+        f"Lists by size hold both: --weights {shlex.quote(f'{name}=8:size')}"
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked, Membrane, Population
-from spikeport.compiler.fabric import Crossbar, Layers
+from spikeport.compiler.fabric import Crossbar, Layers, Lists
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.program import (
     Arithmetic,
@@ -170,6 +170,8 @@ def _synapses(
     for projection in scaling.incoming:
         sender = scalings.get(projection.pre)
         graded = sender is not None and sender.unit > 0
+        # A layer's kernel stays one: its weights are not rounded at each place by themselves.
+        kernel = projection.conv is not None and not isinstance(chip.core, Lists)
         gain = scaling.arriving_gain * scaling.scale
         arriving.append(
             Arriving(
@@ -178,10 +180,11 @@ def _synapses(
                 recipe.wish(projection.name),
                 scaling.exponents.get(projection.name),
                 (1 << (chip.message_bits - 1)) - 1 if graded else 0,
-                scaling.traces.get(projection) if recipe.rounding == "output" else None,
+                None if kernel else scaling.traces.get(projection),
             )
         )
-    made, lost = integer_synapses(arriving, scaling.scale, chip)
+    names = {each.name for each in clocked.projections}
+    made, lost = integer_synapses(arriving, scaling.scale, chip, names)
     losses += lost
     return made
 

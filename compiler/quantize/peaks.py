@@ -151,7 +151,12 @@ def _scaling(
     # and what a neuron that never forgets sums up below is what takes it.
     more = any(recipe.wish(p.name).lists != "one" or recipe.wish(p.name).is_split for p in spiking)
     cut = more and arithmetic.state_bits <= WIDE and bool((cell.keep_v == 1).all())
-    room = largest_scales(name, cell, [weights[p] for p in spiking], peak, chip, cut)
+    candidates = [
+        _candidate(weights[p], recipe, p, traces.get(p), clocked.populations[p.pre].kind)
+        for p in spiking
+    ]
+    driven = cell if followed is None else replace(cell, drive_v=cell.drive_v * followed.gain_v)
+    room = largest_scales(name, driven, candidates, recipe, peak, chip, cut)
     held = [room]
     for p in incoming:  # behind messages any exponent will do, but one for all
         if p not in spiking:
@@ -159,15 +164,11 @@ def _scaling(
             unit = known[p.pre].unit if p.pre in known else 0.0
             held.append(_alike(weights[p].row_largest / (unit or 1.0), room, filled))
     room = np.min(held, axis=0)
-    candidates = [
-        _candidate(weights[p], recipe, p, traces.get(p), clocked.populations[p.pre].kind)
-        for p in spiking
-    ]
     chosen = choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
         chosen.scale, gain, peak, incoming, followed=followed, classes=chosen.classes,
         exponents={p.name: e for p, e in zip(spiking, chosen.exponents, strict=True)},
-        traces=traces if recipe.rounding == "output" or recipe.correct else {},
+        traces=traces if recipe.rounding == "output" else {},
     )  # fmt: skip
     if cell.spiking or not any(p.pre == name for p in clocked.projections):
         return scaling

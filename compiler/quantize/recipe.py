@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from spikeport.compiler.errors import LoweringError
 
@@ -42,6 +44,15 @@ class Wish:
     lists: str = "one"
     share: float = 1.0
 
+    def __post_init__(self) -> None:
+        whole = isinstance(self.bits, tuple) and all(type(each) is int for each in self.bits)
+        if not whole or len(self.bits) not in (1, 2) or not all(0 <= n <= 32 for n in self.bits):
+            raise _no_way(self.bits, "bits are one or two whole numbers, 1 to 32")
+        if self.lists not in LISTS:
+            raise _no_way(self.lists, f"lists are {', '.join(LISTS)}")
+        if not 0 < self.share <= 1:
+            raise _no_way(self.share, "a share is above 0, and 1 at most")
+
     @property
     def is_split(self) -> bool:
         """Does a weight take two synapses."""
@@ -50,7 +61,8 @@ class Wish:
     def __str__(self) -> str:
         first, *more = (str(each) for each in self.bits)
         second = f"+{more[0]}" if more else ""
-        some = f"@{self.share:g}" if more and self.share < 1 else ""
+        share = np.format_float_positional(self.share, trim="-")
+        some = f"@{share}" if more and self.share < 1 else ""
         return first + second + some + (f":{self.lists}" if self.lists != "one" else "")
 
 
@@ -86,6 +98,13 @@ class Recipe:
             ("scales", SCALES), ("ranges", RANGES), ("rounding", ROUNDINGS), ("decays", DECAYS)
         ):  # fmt: skip
             _check_known(name, getattr(self, name), known)
+        wishes = self.weights.values() if isinstance(self.weights, Mapping) else (None,)
+        if not all(isinstance(each, Wish) for each in wishes):
+            raise LoweringError(
+                "the weights of a recipe are no wishes",
+                "they map the names of projections to a Wish each",
+                'write Recipe({"": parse_wish("8+8")})',
+            )
 
     @property
     def looks_at_outputs(self) -> bool:
@@ -95,14 +114,6 @@ class Recipe:
     def wish(self, projection: str) -> Wish:
         """Return how the weights of a projection are held."""
         return self.weights.get(projection, self.weights.get("", Wish()))
-
-    def with_wish(self, projection: str, wish: Wish) -> Recipe:
-        """Return the recipe with another wish for one projection ("": for all not named)."""
-        return replace(self, weights={**self.weights, projection: wish})
-
-
-#: A scale for each population and plain rounding: the least that a chip can be asked for.
-PLAIN = Recipe(scales="population", decays="nearest")
 
 
 def parse_wish(text: str) -> Wish:
@@ -116,26 +127,16 @@ def parse_wish(text: str) -> Wish:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise LoweringError(
-            f"no way of holding weights: {text!r}", "it is BITS[+BITS[@SHARE]][:LISTS]",
-            "write 8, 4:sign, 8+8 or 8+8@0.25:sign-size",
-        )  # fmt: skip
+        raise _no_way(text, "it is BITS[+BITS[@SHARE]][:LISTS]")
     first, second, share, lists = found.groups()
-    wish = Wish(
+    return Wish(
         tuple(int(each) for each in (first, second) if each),
         lists or "one",
         float(share) if share else 1.0,
     )
-    if wish.lists not in LISTS:
-        raise LoweringError(
-            f"no way of holding weights: {text!r}",
-            f"lists are {', '.join(LISTS)}",
-            "write 8:size or 8:sign-size",
-        )
-    if not all(1 <= each <= 32 for each in wish.bits) or not 0 < wish.share <= 1:
-        raise LoweringError(
-            f"no way of holding weights: {text!r}",
-            "bits are 1 to 32, a share above 0, up to 1",
-            "write 8 or 8+8@0.25",
-        )
-    return wish
+
+
+def _no_way(said: object, why: str) -> LoweringError:
+    return LoweringError(
+        f"no way of holding weights: {said!r}", why, "write 8, 4:sign, 8+8 or 8+8@0.25:sign-size"
+    )

@@ -34,12 +34,24 @@ def check_recipe(recipe: Recipe, clocked: Clocked, chip: Chip, seen: bool) -> No
                 f"--weights {near[0]}={wish}",
             )
         _check_wish(name, wish, chip)
+        _check_graded(name, wish, clocked)
     if recipe.looks_at_outputs and not seen:
         raise LoweringError(
             "the recipe looks at what the network does on data, and there is none",
             "rounding=output, ranges=output or raster, and correct need calibration data",
             "--data DATA.npz, or sp.compile(net, chip, calibration=x, recipe=recipe)",
         )
+
+
+def _check_graded(name: str, wish: Wish, clocked: Clocked) -> None:
+    for each in clocked.projections:
+        graded = clocked.populations[each.pre].signal == "analog"
+        if each.name == name and graded and (wish.is_split or wish.lists != "one"):
+            raise LoweringError(
+                f"the weights {name!r} cannot be in several lists ({wish})",
+                f"{each.pre!r} sends values, and their sums have one exponent",
+                f"--weights {name}={wish.bits[0]}",
+            )
 
 
 def _check_wish(name: str, wish: Wish, chip: Chip) -> None:

@@ -10,15 +10,17 @@ from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.quantize.arithmetic import arithmetic_of, full_of, grid_of
+from spikeport.compiler.quantize.arithmetic import arithmetic_of, full_of
 from spikeport.compiler.quantize.peak import HEADROOM, HEADROOM_V, Peaks
-from spikeport.compiler.quantize.scaled import Scaled
+from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.scale import Candidate, grid_for, reach_of
 
 
 def largest_scales(
     name: str,
     cell: Membrane,
-    folded: Iterable[Scaled],
+    candidates: Iterable[Candidate],
+    recipe: Recipe,
     peak: Peaks,
     chip: Chip,
     cut: bool = False,
@@ -28,7 +30,8 @@ def largest_scales(
     Args:
         name: of the population.
         cell: in floats.
-        folded: weights that end in it, in float units of v.
+        candidates: weights that end in it.
+        recipe: which of them are to fit.
         peak: what u and v reach; with headroom where it was seen, none where it is a bound.
         chip: whose registers hold it all.
         cut: may v be cut off far below, where it did not come back from on calibration data.
@@ -56,11 +59,10 @@ def largest_scales(
     bound.take(chip.limits.threshold_mantissa.high, theta)
     top = 1 << chip.limits.weight_exponent.high
     largest = 0.0
-    for weights in folded:
-        if weights.largest > 0:
-            full = full_of(grid_of(weights.extent, chip))
-            bound.take(full * top, weights.row_largest)
-            largest = max(largest, weights.largest)
+    for each in candidates:
+        if each.weights.largest > 0:
+            bound.take(full_of(grid_for(each, chip)) * top, reach_of(each, recipe))
+            largest = max(largest, each.weights.largest)
     _take_drives(bound, name, cell, peak, chip, aligned)
     some = theta > 0
     least = float((theta[some] * bound.value[some]).min(initial=np.inf))

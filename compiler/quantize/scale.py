@@ -58,7 +58,7 @@ class Candidate:
     def adapts(self) -> bool:
         """Do its exponents follow the size of the weights, or a second synapse what is left."""
         whole = self.wish.is_split and self.wish.share == 1
-        return whole or self.wish.lists in ("row", "size", "sign-size")
+        return whole or self.wish.lists in ("size", "sign-size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def choose_scales(
     """
     room = np.where(np.isfinite(room), room, 1.0)
     theta = pop.cell.v_threshold
-    alike = bool(pop.cell.spiking and np.ptp(theta) == 0 and theta[0] > 0)
+    alike = bool(pop.cell.spiking and (theta == theta[0]).all() and 0 < theta[0] < np.inf)
     groups = groups_of(pop, chip, recipe, alike)
     room = _least(room, groups)
     # In an order of their own: delays and relays, which reorder projections, change nothing.
@@ -98,8 +98,8 @@ def choose_scales(
         (each for each in candidates if each.weights.largest > 0),
         key=lambda each: (each.weights.largest, each.weights.count),
     )
-    grids = [_grid(each, chip) for each in used]
-    reach = [_least(_reach(each, recipe), groups, np.maximum) for each in used]
+    grids = [grid_for(each, chip) for each in used]
+    reach = [_least(reach_of(each, recipe), groups, np.maximum) for each in used]
     exponents, fits = _exponents(used, grids, reach, room, chip)
     over = _over(pop.cell) if alike else 0.0
     unit = theta[0] if alike else 1.0
@@ -159,22 +159,28 @@ def _of_groups(each: Array, groups: Array, of: Any = np.minimum) -> Array:
     return found
 
 
-def _grid(each: Candidate, chip: Chip) -> Grid:
+def grid_for(each: Candidate, chip: Chip) -> Grid:
+    """Return the grid of a candidate's (first) weights."""
     extent = each.weights.extent
     return grid_of(np.abs(extent) if "sign" in each.wish.lists else extent, chip, each.wish.bits[0])
 
 
-def _reach(each: Candidate, recipe: Recipe) -> Array:
-    """Return the weight of each neuron that is to fit, (n,)."""
+def reach_of(each: Candidate, recipe: Recipe) -> Array:
+    """Return the weight of each neuron that is to fit, (n,): the largest, or all but a few."""
+    largest, matrix = each.weights.row_largest, each.weights.matrix
     if recipe.ranges != "percentile":
-        return each.weights.row_largest
-    matrix, gain = each.weights.matrix, np.abs(each.weights.gain)
+        return largest
+    last = int(ALL_BUT * (matrix.shape[1] - 1))  # of all of a row, zeros first
     if not sp.issparse(matrix):
-        return np.asarray(np.quantile(np.abs(matrix), ALL_BUT, axis=1) * gain)
-    order = np.lexsort((np.abs(matrix.data), np.repeat(np.arange(gain.size), _lengths(matrix))))
-    last = matrix.indptr[:-1] + np.floor(ALL_BUT * np.maximum(_lengths(matrix) - 1, 0)).astype(int)
-    sizes = np.append(np.abs(matrix.data)[order], 0.0)
-    return np.asarray(np.where(_lengths(matrix) > 0, sizes[last], 0.0) * gain)
+        sizes = np.partition(np.abs(matrix), last, axis=1)[:, last]
+    else:
+        lengths = _lengths(matrix)
+        order = np.lexsort((np.abs(matrix.data), np.repeat(np.arange(lengths.size), lengths)))
+        at = last - (matrix.shape[1] - lengths)  # among those that are stored
+        held = np.append(np.abs(matrix.data)[order], 0.0)
+        sizes = np.where(at >= 0, held[np.where(at >= 0, matrix.indptr[:-1] + at, -1)], 0.0)
+    found = np.asarray(sizes * np.abs(each.weights.gain), np.float64)
+    return np.where(found > 0, found, largest)
 
 
 def _lengths(matrix: Any) -> Array:

@@ -29,32 +29,28 @@ class Seen:
     clocked: Clocked
     traces: Traces
 
-    def raster(self, name: str, samples: int | None = None) -> Array:
+    def raster(self, name: str, samples: slice = slice(None)) -> Array:
         """Return what a population sent, (samples, steps, n) float32; ones of the constant.
 
         Raises:
             DataError: it sends analog values.
         """
-        samples = min(samples or self.traces.samples, self.traces.samples)
+        numbers = range(self.traces.samples)[samples]
         if self.clocked.populations[name].kind == "constant":
-            return np.ones((samples, self.traces.steps, 1), np.float32)
+            return np.ones((len(numbers), self.traces.steps, 1), np.float32)
         if name not in self.traces.spikes:
             raise DataError(f"{name!r} sends no spikes", "analog values are not calibrated with")
         events = self.traces.spikes[name]
-        some = [events.of_sample(each).dense(np.float32) for each in range(samples)]
+        some = [events.of_sample(each).dense(np.float32) for each in numbers]
         return np.concatenate(some)
 
-    def arriving(self, projection: Projection, samples: int | None = None) -> Array:
+    def arriving(self, projection: Projection, samples: slice = slice(None)) -> Array:
         """Return what arrives over a projection in each step, (samples, steps, pre) float32."""
         sent = self.raster(projection.pre, samples)
         late = np.zeros_like(sent)
         if projection.delay < sent.shape[1]:
             late[:, projection.delay :] = sent[:, : sent.shape[1] - projection.delay]
         return late
-
-    def spikes(self, name: str, samples: int | None = None) -> Array:
-        """Return the spikes that a population is meant to send, (samples, steps, n)."""
-        return self.raster(name, samples)
 
     def traces_into(
         self, name: str, projections: tuple[Projection, ...], weights: int, seed: int = 0
@@ -87,7 +83,7 @@ class Seen:
         at = place.reshape(samples, steps)
         found = {}
         for each in projections:
-            came = self.arriving(each, samples)
+            came = self.arriving(each, slice(samples))
             u, v = np.zeros_like(came[:, 0]), np.zeros_like(came[:, 0])
             out = np.zeros((came.shape[2], chosen.size), np.float32)
             for t in range(steps):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Arriving:
 
 
 def integer_synapses(
-    arriving: Sequence[Arriving], scale: Array, chip: Chip
+    arriving: Sequence[Arriving], scale: Array, chip: Chip, names: Set[str] = frozenset()
 ) -> tuple[list[Synapses], list[dict[str, Any]]]:
     """Return the integer weights of everything that ends in a population, and what they lost.
 
@@ -62,6 +63,7 @@ def integer_synapses(
         arriving: the projections.
         scale: weight units per float unit of the target's v, (n,).
         chip: whose formats and exponents are used.
+        names: of all projections; further lists of one get others.
 
     Raises:
         LoweringError: weights are too large for the chip's exponents.
@@ -70,7 +72,7 @@ def integer_synapses(
     parts = [_first(each, chip) for each in others]
     steps = [part.nearest() for part in parts]
     seconds = [
-        _second(each, part, found, chip)
+        _second(each, part, found, scale, chip)
         for each, part, found in zip(others, parts, steps, strict=True)
     ]
     # What is rounded last is rounded for the output: the second synapses, where there are any.
@@ -97,7 +99,7 @@ def integer_synapses(
         else:
             _, part, first, second, final = next(done)
             held = [(part, final)] if second is None else [(part, first), (second, final)]
-            named = _named(each.projection, held)
+            named = _named(each.projection, held, names)
             made += named
             lost = _lost(each, held, scale, len(named))
         losses.append(lost)
@@ -114,12 +116,12 @@ def _first(each: Arriving, chip: Chip) -> Part:
         ) from None
 
 
-def _second(each: Arriving, part: Part, steps: Array, chip: Chip) -> Part | None:
+def _second(each: Arriving, part: Part, steps: Array, scale: Array, chip: Chip) -> Part | None:
     """Return what second synapses hold of the neurons that gain most; None: there are none."""
     if not each.wish.is_split:
         return None
     matrix = each.projection.matrix
-    left = Scaled(_like(matrix, part.values - steps * part.unit), np.ones(matrix.shape[0]))
+    left = Scaled(_like(matrix, part.values - steps * part.unit), 1.0 / scale)
     most = max(1, round(each.wish.share * matrix.shape[0]))
     wrong = sum_of_squares(left, each.trace)
     chosen = np.zeros(matrix.shape[0], bool)
@@ -153,13 +155,15 @@ def _like(matrix: Any, values: Array) -> Any:
     return values.reshape(matrix.shape)
 
 
-def _named(projection: Projection, held: Sequence[tuple[Part, Array]]) -> list[Synapses]:
+def _named(
+    projection: Projection, held: Sequence[tuple[Part, Array]], names: Set[str]
+) -> list[Synapses]:
     """Return the synapses of each exponent and sign; the first has the projection's name."""
     made: list[Synapses] = []
+    free = (name for name in (f"{projection.name}#{k}" for k in count(2)) if name not in names)
     for part, steps in held:
         for some, exponent, mode in _lists(part, steps):
-            number = len(made) + 1
-            name = projection.name if number == 1 else f"{projection.name}#{number}"
+            name = next(free) if made else projection.name
             whole = np.where(some, steps, 0).astype(np.int32)
             matrix = _like(projection.matrix, whole)
             if not sp.issparse(matrix) and np.count_nonzero(whole) < SPARSE * whole.size:
@@ -169,7 +173,7 @@ def _named(projection: Projection, held: Sequence[tuple[Part, Array]]) -> list[S
                 Synapses(
                     name, projection.pre, projection.post, stored, part.grid.step * more, exponent,
                     mode, part.grid.bits, projection.delay,
-                    part_of="" if number == 1 else projection.name,
+                    part_of=projection.name if made else "",
                 )
             )  # fmt: skip
     return made
@@ -211,7 +215,15 @@ def _lost(
         each.projection.name, "weights", bits, rms, float(np.abs(wrong).max(initial=0.0)), size,
         detail, int(part.exponent.max(initial=0)),
     )  # fmt: skip
-    return row | {"weights": int(np.count_nonzero(values)), "left": zero[0]}
+    rows = rows_of(each.projection.matrix)
+    sums = (np.bincount(rows, x != 0, minlength=scale.size) for x in (values, got))
+    starved = int(np.count_nonzero(_starved(*sums)))
+    return row | {"weights": int(np.count_nonzero(values)), "left": zero[0], "starved": starved}
+
+
+def _starved(weights: Array, left: Array) -> Array:
+    """Return which neurons keep less than half of their weights."""
+    return np.asarray(2 * left < weights)
 
 
 def _plain(each: Arriving, scale: Array, chip: Chip) -> tuple[Synapses, dict[str, Any]]:
@@ -249,7 +261,7 @@ def _rounded(
     low, high = grid.low // grid.step, grid.high // grid.step
     steps = np.empty(weights.size, np.min_scalar_type(min(low, -high - 1)))
     wrong = largest = power = 0.0  # sum of squares of the errors, the largest, that of the weights
-    count = true = 0
+    held = true = starved = 0
     for rows, at, values in weights.blocks():
         whole = _in_steps(values, grid, exponent)
         steps[at] = whole.ravel()
@@ -260,14 +272,16 @@ def _rounded(
         largest = max(largest, float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
         wrong += float(np.sum(error**2))
         power += float(np.sum((values * each) ** 2))
-        some = int(np.count_nonzero(values))
-        true += some
-        count += some if sp.issparse(weights.matrix) else values.size
-    rms, size = (float(np.sqrt(each / count)) if count else 0.0 for each in (wrong, power))
+        some, kept = values != 0, whole != 0
+        true += int(np.count_nonzero(some))
+        held += int(np.count_nonzero(some)) if sp.issparse(weights.matrix) else values.size
+        sums = (weights.sum_rows(each.astype(np.int64), rows) for each in (some, kept))
+        starved += int(np.count_nonzero(_starved(*sums)))
+    rms, size = (float(np.sqrt(each / held)) if held else 0.0 for each in (wrong, power))
     left = int(np.count_nonzero(steps))
-    detail = f"{grid.mode}, {left} of {count} not zero"
+    detail = f"{grid.mode}, {left} of {held} not zero"
     row = row_of(name, "weights", grid.bits, rms, largest, size, detail, exponent)
-    return steps, row | {"weights": true, "left": left}
+    return steps, row | {"weights": true, "left": left, "starved": starved}
 
 
 def _in_steps(values: Array, grid: Grid, exponent: int) -> Array:

@@ -15,7 +15,7 @@ from spikeport.compiler.network import Affine, Input, Linear, Network, Output
 from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.output import round_for_output
 from spikeport.compiler.quantize.part import part_of
-from spikeport.compiler.quantize.recipe import PLAIN, Recipe, Wish, parse_wish
+from spikeport.compiler.quantize.recipe import Recipe, Wish, parse_wish
 from spikeport.compiler.semantics import Semantics
 from spikeport.models.neurons.cuba_li import CubaLi
 from spikeport.models.neurons.if_ import If
@@ -24,6 +24,7 @@ from spikeport.models.neurons.lif import Lif
 Array = np.ndarray[Any, Any]
 LOIHI = sp.chip("loihi1")
 DT = 1e-3
+PLAIN = Recipe(scales="population")
 
 
 def lif(size: int, tau: float = 10 * DT, theta: float = 1.0) -> Lif:
@@ -78,7 +79,7 @@ def test_a_wish_is_written_as_it_is_read(text: str):
     assert str(parse_wish(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "eight", "8+", "8:colour", "0", "8+8@0", "8+8@2", "33", "-4"])
+@pytest.mark.parametrize("text", ["", "eight", "8+", "8:colour", "8+8@0", "8+8@2", "33", "-4"])
 def test_what_is_no_wish_is_refused(text: str):
     with pytest.raises(LoweringError):
         parse_wish(text)
