@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.errors import DataError, LoweringError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.measure.decode import needs_v, predictions
@@ -43,7 +43,7 @@ from spikeport.compiler.traces import Traces
 from spikeport.data import Data, read_data, read_inputs
 
 RUNS = 3  # of the reference on all samples: about what the whole table may cost
-QUICK = 1e8  # weights times steps, samples and runs: a table of about a second is always made
+QUICK = 1e9  # weights times steps, samples and runs: a table of some seconds is always made
 MOST_PARTS = 64  # beyond, parts of one layer are replaced together
 MOST_WORK = 3e10  # of these: a minute or two
 Group = tuple[str, str, tuple[Part, ...]]  # cause, object, parts
@@ -86,6 +86,7 @@ def attribute(
         return nothing("not taken apart under --slow: states are held between steps")
     data, retimed = _read(network, noun, data)
     labels = data.labels if labels is None else labels
+    _check_asked(data, labels, samples, pieces)
     try:
         check_kinds(retimed, program)
         retimed = in_one_shape(retimed, program)
@@ -107,6 +108,22 @@ def attribute(
     if not found["rows"] and few < in_all:
         found["note"] += f", on the first {few} of {in_all} samples"
     return found
+
+
+def _check_asked(data: Data, labels: Array | None, samples: int | None, pieces: int) -> None:
+    if samples is not None and samples < 1:
+        raise DataError(f"{samples} samples are none", "at least one is taken apart", "samples=1")
+    if pieces < 1 or data.steps % pieces:
+        raise DataError(
+            f"{data.steps} steps are not {pieces} samples one after the other",
+            "each has as many steps as another", "give the number of samples that were joined",
+        )  # fmt: skip
+    wanted = data.samples * pieces
+    if labels is not None and len(labels) != wanted:
+        raise DataError(
+            f"there are {len(labels)} labels of {wanted} samples", "each sample has one",
+            "give as many labels as samples",
+        )  # fmt: skip
 
 
 def _read(network: Network | Clocked, noun: Program | Image, data: object) -> tuple[Data, Clocked]:

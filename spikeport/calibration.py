@@ -13,7 +13,7 @@ from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.seen import Seen
 from spikeport.data import Data
 
-CALIBRATION_SAMPLES = 64
+CALIBRATION_SAMPLES = 64  # that are run at once, and that roundings and rasters look at
 DEEPER = 2.0  # other data may come back from twice the depth, beside all other headroom
 FORGETS = 1e-3  # share kept of a current below which what is left does not tell what there was
 
@@ -43,6 +43,10 @@ class Watch:
         low = np.where(fired, lowest, 0.0).min(axis=0, initial=0.0)
         self.returned[name] = np.minimum(self.returned.get(name, low), low)
         self._lowest[name] = np.where(fired, v, np.minimum(lowest, v))
+
+    def starts_anew(self) -> None:
+        """Forget where v was: what is seen next are other samples."""
+        self._lowest = {}
 
     def peaks(self, clocked: Clocked, data: Data) -> dict[str, Peaks]:
         """Return what was seen, per population.
@@ -100,12 +104,15 @@ def _drive(clocked: Clocked, name: str, data: Data) -> float:
 
 
 def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
-    """Return the largest u and v of every population over (at most 64 of) the samples."""
+    """Return what u and v of every population reach over all samples, a few at a time."""
     from spikeport.backends import reference
 
-    few, watch = data.first(CALIBRATION_SAMPLES), Watch()
-    reference.run(clocked, few.inputs, watch=watch)
-    return watch.peaks(clocked, few)
+    watch = Watch()
+    for first in range(0, data.samples, CALIBRATION_SAMPLES):
+        some = {name: x[first : first + CALIBRATION_SAMPLES] for name, x in data.inputs.items()}
+        reference.run(clocked, some, watch=watch)
+        watch.starts_anew()
+    return watch.peaks(clocked, data)
 
 
 def seen_on(retimed: Clocked, data: Data) -> Seen:
@@ -124,6 +131,12 @@ def seen_on(retimed: Clocked, data: Data) -> Seen:
             "leave out --rounding output, --ranges output or raster, and --correct",
         )
     few = data.first(CALIBRATION_SAMPLES)
+    if not any(x.any() for x in few.inputs.values()):
+        raise DataError(
+            "the calibration data holds no spike",
+            f"{few.samples} samples of {few.steps} steps say nothing of what rounding changes",
+            "give data that the network was trained on",
+        )
     traces = reference.run(retimed, few.inputs)
     spiking = [name for name in retimed.neurons if name in traces.spikes]
     cells = {name: traces.samples * traces.model_steps * retimed.populations[name].size

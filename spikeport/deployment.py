@@ -25,6 +25,7 @@ from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.traces import Traces
 from spikeport.data import Data
 from spikeport.prepared import Prepared, Progress, Reference, Say, prepare, run_reference
+from spikeport.recipe_words import options_of
 from spikeport.result import Deployment, Runs, plain_result
 
 LAVA_SAMPLES = 20
@@ -186,6 +187,7 @@ def run_on(
         Deployment(
             given.net, clocked, image, data, given.pieces, given.labels, runs, costs, column,
             given.decode, data.kind, given.command,
+            "" if given.recipe is None else options_of(given.recipe),
         )
     )  # fmt: skip
     result["budget"] = judge(given.budget, result, given.baseline) if given.budget else None

@@ -15,7 +15,7 @@ from spikeport.compiler.errors import FitError, LoweringError, counted
 from spikeport.compiler.image import Image
 from spikeport.compiler.network import Network
 from spikeport.compiler.quantize.quantize import ARITHMETICS
-from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.recipe import Recipe, Wish
 from spikeport.data import Data, read_data
 from spikeport.deployment import check_runs, retimed_for
 from spikeport.explore import Goal, Search, best_of
@@ -23,7 +23,7 @@ from spikeport.files import check_file
 from spikeport.prepared import Prepared, Progress, Say, prepare
 from spikeport.recipe_words import options_of
 from spikeport.saved import save_image
-from spikeport.targets import Asked, check_target, goal_on, read_asked
+from spikeport.targets import Asked, check_reachable, check_target, goal_on, read_asked
 from spikeport.trials import Bench, Trial, memory_by_projection, memory_of
 
 CONFIRMED = 6  # recipes that are run on all samples, the cheapest first, until one keeps enough
@@ -39,11 +39,11 @@ def quantize(
     *,
     recipe: Recipe | None = None,
     calibration: object = None,
-    target_agreement: float | None = None,
-    target_accuracy: float | None = None,
+    target_agreement: float | str | None = None,
+    target_accuracy: float | str | None = None,
     explore: bool = False,
     budget_memory: str | int | None = None,
-    budget_cores: int | None = None,
+    budget_cores: int | str | None = None,
     dialect: str | None = None,
     dt: float | None = None,
     settings: Iterable[str] = (),
@@ -106,6 +106,7 @@ def quantize(
         "steps": given.data.steps,
         "decode": decode,
         "calibrated_on": "the same data" if other is None else "other data",
+        "calibration_samples": _looked_at(bench, found.trial.recipe, other or given.data),
         **_whole(bench, found),
         "target": found.target,
         "explore": found.table,
@@ -130,6 +131,7 @@ def _check_chip(chip: Chip, given: Prepared, asked: Asked) -> None:
             "choose a chip with integers: --chip loihi1",
         )
     if asked.searches and chip.arithmetic in ARITHMETICS:
+        retimed_for(given, chip)  # what it cannot run at all comes first
         raise LoweringError(
             f"{chip.name} takes no recipe",
             f"its arithmetic ({chip.arithmetic}) leaves one way of quantizing, its own",
@@ -144,6 +146,15 @@ def _bench(
     retimed = retimed_for(given, chip)
     wants = looks or (asked.searches and calibration.kind != "current")
     return Bench(given, chip, retimed, calibration, wants)
+
+
+def _looked_at(bench: Bench, recipe: Recipe | None, data: Data) -> dict[str, int | None]:
+    """Return on how many samples scales were chosen, and what looks at outputs where it did."""
+    looks = recipe is not None and recipe.looks_at_outputs and bench.seen is not None
+    return {
+        "scales": data.samples,
+        "outputs": bench.seen.traces.samples if looks and bench.seen is not None else None,
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +189,7 @@ def _on_all(bench: Bench, image: Image, recipe: Recipe | None, progress: Progres
 
 
 def _searched(bench: Bench, recipe: Recipe | None, asked: Asked, progress: Progress) -> _Found:
+    check_reachable(asked, bench)
     goal = goal_on(asked, bench, bench.some)
     search = Search(
         bench, recipe or Recipe(), goal, lambda done, total: progress("recipes", done, total)
@@ -308,6 +320,7 @@ def _plain_memory(bench: Bench) -> int | None:
 def _whole(bench: Bench, found: _Found) -> dict[str, Any]:
     """Return everything that was measured of the recipe that is shown."""
     trial, image = found.trial, found.image
+    wishes = trial.recipe or Recipe()
     plain = _plain_memory(bench)
     bits = memory_by_projection(image)
     losses = {r["object"]: r for r in image.program.losses if r["what"] == "weights"}
@@ -315,7 +328,7 @@ def _whole(bench: Bench, found: _Found) -> dict[str, Any]:
     weights = [
         {
             "projection": name,
-            "held": "" if trial.recipe is None else str(trial.recipe.wish(name)),
+            "held": str(losses[name]["bits"] if wishes.wish(name) == Wish() else wishes.wish(name)),
             "bits": losses[name]["bits"],
             "lists": lists[name],
             "error": losses[name]["relative"],

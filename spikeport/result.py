@@ -54,6 +54,7 @@ class Deployment:
         runs: the traces.
         costs: per column, empty where nothing is published; `column` is the one that leads.
         decode, input, command: what was asked for.
+        recipe: the options of the recipe, "" of the default one.
     """
 
     net: Network
@@ -68,6 +69,7 @@ class Deployment:
     decode: str
     input: str
     command: str
+    recipe: str = ""
 
     @property
     def streamed(self) -> bool:
@@ -94,6 +96,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "semantics": net.semantics.to_dict(),
         "assumed": list(net.semantics.assumed),
         "repairs": list(net.repairs),
+        "recipe": deployment.recipe,
         "notes": [*program.notes, *chip.notes, *limit_notes(chip), *_notes(deployment)],
         "network_notes": list(program.notes),
         "latency_steps": program.lags[program.output],

@@ -23,6 +23,7 @@ from spikeport.compiler.errors import (
 from spikeport.compiler.fabric import Processor
 from spikeport.compiler.measure.decode import accuracy
 from spikeport.compiler.network import Network
+from spikeport.compiler.quantize.quantize import ARITHMETICS
 from spikeport.deployment import check_runs, retimed_for, run_on, runs_in_lava, write_folder
 from spikeport.fit import check_fit, limit_notes, refusal
 from spikeport.pages.held import fullest
@@ -30,6 +31,7 @@ from spikeport.prepared import Prepared, Progress, Reference, Say, prepare, run_
 
 LIMITS_ONLY = "not run: limits only"
 ALL = "all"
+NO_RECIPE = "takes no recipe: it ran as it is"
 
 
 def are_several(text: str) -> bool:
@@ -106,6 +108,12 @@ def deploy_side_by_side(
             f"there are {', '.join(known) or 'none'}",
             "leave out --cost: each chip has its own",
         )
+    if given.recipe is not None and not any(_takes_recipe(each) for each in targets):
+        raise LoweringError(
+            "none of the chips takes a recipe",
+            "processors run the float network, Xylo and TrueNorth have one way of quantizing",
+            "leave out --weights and the other options of a recipe, or add loihi1 to --chip",
+        )
     ready = [_ready(given, each) for each in targets]
     reference = None
     if any(isinstance(each, Clocked) for each in ready):
@@ -135,6 +143,10 @@ def deploy_side_by_side(
     return result
 
 
+def _takes_recipe(chip: Chip) -> bool:
+    return chip.arithmetic not in ("none", "float", *ARITHMETICS)
+
+
 def _ready(given: Prepared, chip: Chip) -> Clocked | dict[str, Any]:
     """Return the network for a chip, or the row of a chip that is not run."""
     if chip.arithmetic == "none":
@@ -151,13 +163,14 @@ def _ready(given: Prepared, chip: Chip) -> Clocked | dict[str, Any]:
 
 
 def _for_one(given: Prepared, chip: Chip) -> Prepared:
-    """Return what one chip of several is asked for: Lava where Lava can, costs where there are."""
+    """Return what one chip of several is asked for: Lava, costs and a recipe where it has them."""
     column = given.column if given.column in chip.costs else None
     wanted = given.wanted
     if wanted is not None and "lava" in wanted and not runs_in_lava(chip):
         wanted = tuple(name for name in wanted if name != "lava")
     budget = tuple(each for each in given.budget if chip.costs or each.metric != "energy")
-    return replace(given, column=column, wanted=wanted, budget=budget)
+    recipe = given.recipe if _takes_recipe(chip) else None
+    return replace(given, column=column, wanted=wanted, budget=budget, recipe=recipe)
 
 
 def _row(
@@ -179,6 +192,9 @@ def _row(
         report = run_on(_for_one(given, chip), chip, ready, reference, say, named)
     except (FitError, LoweringError, ChipError, DataError) as error:
         return _not_run(chip, refusal(error)), None
+    plainly = [NO_RECIPE] if given.recipe is not None and not _takes_recipe(chip) else []
+    if plainly:
+        say(f"{chip.name} {NO_RECIPE}")
     against = report["parity"]["emulator_vs_reference"]
     lava, budget = report["parity"]["lava_vs_emulator"], report["budget"]
     row = _head(chip) | {
@@ -203,7 +219,7 @@ def _row(
             for key in ("known", "why", "column", "title", "joules_per_sample", "interval",
                         "left_out")
         },
-        "notes": [*limit_notes(chip), *chip.notes],
+        "notes": [*plainly, *limit_notes(chip), *chip.notes],
         "broken": bool(lava and lava["different"]) or bool(budget and not budget["passed"]),
         "report": None,
     }  # fmt: skip

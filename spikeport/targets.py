@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 from spikeport.compiler.errors import DataError
@@ -36,14 +38,17 @@ class Asked:
 
 
 def read_asked(
-    agreement: float | None, accuracy: float | None, table: bool, memory: str | int | None,
-    cores: int | None,
+    agreement: float | str | None, accuracy: float | str | None, table: bool,
+    memory: str | int | None, cores: int | str | None,
 ) -> Asked:  # fmt: skip
-    """Return what is searched for.
+    """Return what is searched for; figures may be text.
 
     Raises:
-        DataError: no share, or options that exclude each other.
+        DataError: no share or number, or options that exclude each other.
     """
+    agreement = _number(agreement, "a target of agreement", "--target-agreement 0.995")
+    accuracy = _number(accuracy, "a target of accuracy", "--target-accuracy 0.97")
+    most_cores = _number(cores, "a budget of cores", "--budget-cores 1")
     if agreement is not None and accuracy is not None:
         raise DataError("there are two targets", "the cheapest recipe reaches one", "leave out one")
     if agreement is not None and not 0 < agreement <= 1:
@@ -57,30 +62,67 @@ def read_asked(
             "it is above 0 and at most 1, or, below 0, what may be lost",
             "--target-accuracy 0.97, or --target-accuracy -0.005",
         )
-    if not table and (memory is not None or cores is not None):
+    has_target = agreement is not None or accuracy is not None
+    has_budget = memory is not None or cores is not None
+    if has_target and has_budget:
+        raise DataError(
+            "a target and a budget exclude each other",
+            "the one finds the least memory that keeps enough, the other what a size keeps",
+            "leave out the budget, or the target and add --explore",
+        )
+    if has_budget and not table:
         raise DataError(
             "a budget has no effect on one recipe", "it says which row of the table is best",
             "add --explore",
         )  # fmt: skip
-    if table and (agreement is not None or accuracy is not None):
+    if table and has_target:
         raise DataError(
             "a target and the whole table are two searches",
             "the one ends where the target is reached",
             "leave out --explore, or the target",
         )
-    if cores is not None and cores < 1:
-        raise DataError(f"a budget of {cores} cores", "a network takes 1", "--budget-cores 1")
-    return Asked(agreement, accuracy, table, None if memory is None else bits_of(memory), cores)
+    if most_cores is not None and (most_cores < 1 or most_cores % 1):
+        raise DataError(
+            f"a budget of {most_cores:g} cores", "a network takes 1 or more", "--budget-cores 1"
+        )
+    return Asked(
+        agreement, accuracy, table, None if memory is None else bits_of(memory),
+        None if most_cores is None else int(most_cores),
+    )  # fmt: skip
+
+
+def _number(given: float | str | None, what: str, fix: str) -> float | None:
+    try:
+        found = None if given is None else float(given)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if found is not None and not math.isfinite(found):
+        raise DataError(f"{what} is a number, not {given!r}", "", fix)
+    return found
 
 
 def bits_of(size: str | int) -> int:
-    """Return bits: a plain number is bits, one with a unit is bytes.
+    """Return bits: a plain whole number is bits, one with a unit is bytes.
+
+    Raises:
+        DataError: neither of them, or not above 0.
 
     >>> bits_of("60000"), bits_of("32KiB")
     (60000, 262144)
     """
     text = str(size).strip()
-    return int(text) if text.isdecimal() and int(text) else 8 * in_bytes(text)
+    try:
+        bits = int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
+        bits = bits or 8 * (in_bytes(text) if text[-1:].isalpha() else 0)
+    except DataError:
+        bits = 0
+    if not bits:
+        raise DataError(
+            f"no size of synaptic memory: {text!r}",
+            "it is a whole number of bits above 0, or has a unit of bytes",
+            "--budget-memory 60000, or --budget-memory 32KiB",
+        )
+    return bits
 
 
 def check_target(asked: Asked, given: Prepared, calibration: Data) -> None:
@@ -98,6 +140,22 @@ def check_target(asked: Asked, given: Prepared, calibration: Data) -> None:
             "no population of the network spikes", "agreement is the share of equal spikes",
             "set --target-accuracy, with --decode mem_max",
         )  # fmt: skip
+
+
+def check_reachable(asked: Asked, bench: Bench) -> None:
+    """Refuse an accuracy that the float reference has not, before anything is searched.
+
+    Raises:
+        DataError: with what it has.
+    """
+    ideal = bench.accuracy(bench.final)
+    if asked.accuracy is not None and ideal is not None and asked.accuracy > ideal + 1e-12:
+        most = math.floor(1e4 * ideal + 1e-6) / 1e4
+        raise DataError(
+            f"an accuracy of {asked.accuracy:g} is more than the float reference has: {most:g}",
+            "a recipe keeps what there is; it makes nothing better",
+            f"ask for at most {most:g}, or for what may be lost, as --target-accuracy -0.005",
+        )
 
 
 def goal_on(asked: Asked, bench: Bench, data: Data) -> Goal:

@@ -118,7 +118,8 @@ def compile(
         net: with complete semantics.
         chip: name, path or Chip.
         calibration: data as `read_data` takes it; scales are chosen so that u and v of the
-            reference on (at most 64 of) these samples stay far inside the chip's range.
+            reference on these samples stay far inside the chip's range. Of a recipe that looks at
+            outputs, the first 64 of them.
             Without it a bound from the weights is used.
         kind: `spikes`, `counts` or `current`.
         allow_skew: delay an edge of a loop that cannot be retimed (not exact).

@@ -67,6 +67,14 @@ def few_left(losses: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
             yield row
 
 
+def cut_note(name: str) -> str:
+    """Say of a population that its v may be cut off below."""
+    return (
+        f"v of {name!r} may be cut off far below, where it never came back from on the calibration "
+        "data: that leaves more bits for its weights; such cells count as overflows"
+    )
+
+
 def lost_note(row: Mapping[str, Any]) -> str:
     """Say of a projection that few of its weights are left, why, and what helps."""
     name, weights = row["object"], row["weights"]

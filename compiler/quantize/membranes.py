@@ -32,7 +32,7 @@ from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.better_dt import dt_note
 from spikeport.compiler.quantize.cell import always_spiking, integer_cell
 from spikeport.compiler.quantize.drive import host_note, host_target, sum_targets
-from spikeport.compiler.quantize.lost import few_left, lost_note
+from spikeport.compiler.quantize.lost import cut_note, few_left, lost_note
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.peak import Peaks
 from spikeport.compiler.quantize.peaks import Scaling, scale_all
@@ -98,6 +98,7 @@ def quantize_membranes(
             *map(host_note, hosts.values()),
             *map(lost_note, few_left(losses)),
             *dt_note(clocked, arithmetic.decay_bits),
+            *(cut_note(name) for name, each in scalings.items() if each.is_cut),
         ),
         name=clocked.name,
         slow=clocked.slow,

@@ -46,6 +46,7 @@ class Scaling:
         classes: neurons of one number share a threshold, (n,).
         traces: of the projections that calibration data came over, see `Seen.traces_into`.
         threshold_shift: added to threshold mantissas, (n,) or one for all.
+        is_cut: may v be cut off far below.
         drive: added to what moves v in every step, in units of v on the chip, (n,) or one for all.
         message_shift: of an analog population that sends messages, else 0.
         unit: message units per float unit of v, 0 where it sends spikes or nothing.
@@ -65,6 +66,7 @@ class Scaling:
     traces: Mapping[Projection, Array] = field(default_factory=dict)
     threshold_shift: Array = field(default_factory=lambda: np.zeros(1, np.int64))
     drive: Array = field(default_factory=lambda: np.zeros(1))
+    is_cut: bool = False
 
     @property
     def full(self) -> Array:
@@ -151,6 +153,7 @@ def _scaling(
     # and what a neuron that never forgets sums up below is what takes it.
     more = any(recipe.wish(p.name).lists != "one" or recipe.wish(p.name).is_split for p in spiking)
     cut = more and arithmetic.state_bits <= WIDE and bool((cell.keep_v == 1).all())
+    cut &= peak.v_needed is not None and bool((peak.v_needed < peak.of_each(pop.size)[1]).any())
     candidates = [
         _candidate(weights[p], recipe, p, traces.get(p), clocked.populations[p.pre].kind)
         for p in spiking
@@ -168,7 +171,7 @@ def _scaling(
     scaling = Scaling(
         chosen.scale, gain, peak, incoming, followed=followed, classes=chosen.classes,
         exponents={p.name: e for p, e in zip(spiking, chosen.exponents, strict=True)},
-        traces=traces if recipe.rounding == "output" else {},
+        traces=traces if recipe.rounding == "output" else {}, is_cut=cut,
     )  # fmt: skip
     if cell.spiking or not any(p.pre == name for p in clocked.projections):
         return scaling

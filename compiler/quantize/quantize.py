@@ -51,7 +51,7 @@ def quantize(
             raise LoweringError(
                 f"{chip.name} takes no recipe",
                 f"its arithmetic ({chip.arithmetic}) leaves one way of quantizing, its own",
-                "leave the recipe out (--weights, --scales, --ranges, --rounding, --correct)",
+                "leave out --weights, --scales, --ranges, --rounding, --decays and --correct",
             )
         return ARITHMETICS[chip.arithmetic](clocked, chip, peaks, host)
     recipe = recipe or Recipe()

@@ -300,7 +300,8 @@ def test_neurons_that_excite_each_other_late_do_so_on_chip():
 
 def test_a_population_that_answers_later_is_held_until_then():
     image = sp.compile(steady(10.0), "generic_graded")
-    (note,) = image.program.notes
+    note, idle = image.program.notes
+    assert "does nothing" in idle  # its input has weights of 0
     assert note.startswith("n: the state moves without input, so the population is held")
     traces = sp.run(image, silence(0.05), probe=["n.v"])
     assert (traces.probes["n.v"][:, 0] == -65 << 16).all()

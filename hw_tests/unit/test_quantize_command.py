@@ -17,7 +17,7 @@ from spikeport.cli import main
 from spikeport.cli.show_quantized import print_quantized
 from spikeport.compiler.errors import DataError, LoweringError
 from spikeport.compiler.quantize.recipe import Recipe, parse_wish
-from spikeport.targets import bits_of
+from spikeport.targets import bits_of, read_asked
 
 SAID = "--dialect nir --dt 1e-4"
 QUANTIZE = f"quantize net.nir --chip loihi1 --data data.npz {SAID}"
@@ -233,21 +233,31 @@ WRONG = {
     "--target-accuracy 0.9 --data bare.npz": "there is no accuracy without labels",
     "--target-accuracy 0.9 --calibration bare.npz": "the calibration data has no array 'labels'",
     "--target-agreement 0.9 --target-accuracy 0.9": "there are two targets",
+    "--target-accuracy 0.99": "is more than the float reference has: ",
+    "--target-agreement nan": "a target of agreement is a number, not nan",
     "--target-agreement 0.9 --explore": "a target and the whole table are two searches",
+    "--target-agreement 0.9 --budget-memory 6KiB": "a target and a budget exclude each other",
+    "--target-accuracy -0.1 --budget-cores 2": "a target and a budget exclude each other",
     "--budget-cores 3": "a budget has no effect on one recipe",
     "--explore --budget-cores 0": "a budget of 0 cores",
     "--explore --budget-memory 10": "no recipe takes at most 10 bits of synaptic memory",
-    "--explore --budget-memory much": "much",
-    "--explore --data silent.npz": "no neuron spikes on the calibration data",
-    "--explore --calibration silent.npz": "no neuron spikes on the calibration data",
+    "--explore --budget-memory much": "it is a whole number of bits above 0, or has a unit of byt",
+    "--explore --budget-memory 60000.0": "no size of synaptic memory: '60000.0'",
+    "--explore --budget-memory 0": "no size of synaptic memory: '0'",
+    "--explore --budget-memory -1": "no size of synaptic memory: '-1'",
+    "--explore --budget-memory nan": "no size of synaptic memory: 'nan'",
+    "--explore --data silent.npz": "the calibration data holds no spike",
+    "--explore --calibration silent.npz": "the calibration data holds no spike",
     "--weights fc3=4": "there are no weights 'fc3'",
     "--weights 9": "the weights cannot have 9 bits",
     "--weights fc1=nine": "no way of holding weights: 'nine'",
-    "--weights 8:colour": "unknown lists 'colour'",
+    "--weights 8:colour": "'colour'",
     "--scales pair": "unknown scales 'pair'",
     "--weights 4 --explore": "nothing is left to search",
-    "--explore --chip xylo_audio3": "xylo_audio3 takes no recipe",
-    "--explore --chip truenorth": "truenorth takes no recipe",
+    "--explore --chip xylo_audio3": "xylo_audio3 cannot run 2 populations",
+    "--explore --chip xylo_audio3 --set reset=subtract --set spike=count": "takes no recipe",
+    "--decays gain --chip xylo_audio3 --set reset=subtract --set spike=count": "--decays and --c",
+    "--explore --chip truenorth": "'a' is a LIF, truenorth runs IF, Relay",
     "--explore --chip arm_cortex_a": "there is nothing to quantize for arm_cortex_a",
     "--chip akida_akd1000": "akida_akd1000 cannot be run",
     "--calibration nowhere.npz": "nowhere.npz",
@@ -262,7 +272,7 @@ def test_wrong_input_is_one_message_and_ends_with_2(spikeport, here, options):
     messages = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2, (out, err)
     assert len(messages) == 1
-    assert WRONG[options] in messages[0]
+    assert WRONG[options] in (err if "--" in WRONG[options] else messages[0])
     assert "  fix: " in err or "known are" in err
     assert out == ""
     assert sorted(here.iterdir()) == before
@@ -290,6 +300,68 @@ def test_a_processor_takes_no_recipe(spikeport):
     )
     assert code == 2
     assert "arm_cortex_a takes no recipe" in err
+
+
+def test_several_chips_use_a_recipe_where_they_take_one(spikeport):
+    words = f"deploy net.nir --chip loihi1,arm_cortex_a --data data.npz {SAID}"
+    rows = []
+    for recipe in ("--out a", "--out b --weights 3"):
+        code, out, err = spikeport(f"{words} --backends emulator {recipe} --json")
+        assert code == 0, err
+        rows.append(json.loads(out)["chips"])
+    (before, processor), (held, same) = rows
+    memory = "synaptic_memory_bits"
+    assert held["resources"][memory] < before["resources"][memory]
+    assert same["ran"]
+    assert same["resources"] == processor["resources"]
+    assert same["notes"] == ["takes no recipe: it ran as it is", *processor["notes"]]
+    assert held["notes"] == before["notes"]
+    assert "arm_cortex_a takes no recipe: it ran as it is" in err
+
+
+def test_a_recipe_that_no_chip_takes_is_refused(spikeport):
+    chips = "--chip arm_cortex_a,truenorth,akida_akd1000"
+    code, _, err = spikeport(f"deploy net.nir {chips} --data data.npz {SAID} --weights 4 --out a")
+    assert code == 2
+    assert "none of the chips takes a recipe" in err
+
+
+def test_the_accuracy_of_the_reference_can_be_asked_for_and_no_more(spikeport):
+    _, _, err = spikeport(f"{QUANTIZE} --target-accuracy 0.99")
+    most = re.search(r"ask for at most (0\.\d+)", err)[1]
+    code, found, _ = plain(spikeport, f"{QUANTIZE} --target-accuracy {most}")
+    assert float(most) == pytest.approx(found["measured"]["reference_accuracy"], abs=1e-4)
+    assert found["target"]["wanted"] == pytest.approx(float(most))
+    assert code == (0 if found["target"]["reached"] else 1)
+
+
+def test_the_default_recipe_says_the_bits_that_it_holds(spikeport):
+    default, named = (
+        [row["held"] for row in plain(spikeport, f"{QUANTIZE} {words}")[1]["weights"]]
+        for words in ("", "--weights fc2=5")
+    )
+    assert default == ["8", "8"]
+    assert named == ["8", "5"]
+
+
+def test_it_says_how_many_samples_chose_what(spikeport, here):
+    x = (np.random.default_rng(1).random((70, 10, 16)) < 0.3).astype(np.uint8)
+    np.savez(here / "many.npz", x=x)
+    found = [
+        plain(spikeport, f"{QUANTIZE} {words}")[1]["calibration_samples"]
+        for words in ("--calibration many.npz", "--calibration many.npz --rounding output")
+    ]
+    assert found == [{"scales": 70, "outputs": None}, {"scales": 70, "outputs": 64}]
+    _, out, _ = spikeport(f"{QUANTIZE} --calibration many.npz --rounding output")
+    assert "calibrated on other data: ranges of u and v on 70 samples, what looks at" in out
+
+
+def test_targets_may_be_text_in_python():
+    assert read_asked("0.9", None, False, None, None).agreement == 0.9
+    assert read_asked(None, None, True, 60_000, "3").cores == 3
+    for wrong in ("most", [0.9]):
+        with pytest.raises(DataError, match="a target of accuracy is a number"):
+            read_asked(None, wrong, False, None, None)
 
 
 def test_every_command_explains_the_options_of_a_recipe(spikeport):

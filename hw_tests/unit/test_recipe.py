@@ -118,14 +118,18 @@ def test_a_chip_with_a_quantizer_of_its_own_takes_no_recipe():
 
 def test_data_on_which_nothing_or_everything_spikes_calibrates_nothing():
     recipe, silent = Recipe(rounding="output"), 0 * spikes()
+    with pytest.raises(DataError, match="the calibration data holds no spike"):
+        sp.compile(net(), calibration=silent, recipe=recipe)
+    some = silent.copy()
+    some[0, 0, 0] = 1
     quiet = row(("in", Input((20,))), ("fc", Linear(np.full((3, 20), 0.1))), ("n", lif(3)),
                 ("out", Output((3,))))  # fmt: skip
     with pytest.raises(DataError, match="no neuron spikes on the calibration data"):
-        sp.compile(quiet, calibration=silent, recipe=recipe)
+        sp.compile(quiet, calibration=some, recipe=recipe)
     restless = row(("in", Input((20,))), ("fc", Affine(np.zeros((3, 20)), np.full(3, 9.0))),
                    ("n", lif(3)), ("out", Output((3,))))  # fmt: skip
     with pytest.raises(DataError, match="every neuron spikes in every step"):
-        sp.compile(restless, calibration=silent, recipe=recipe)
+        sp.compile(restless, calibration=some, recipe=recipe)
 
 
 # --- lists and splits ------------------------------------------------------------------------

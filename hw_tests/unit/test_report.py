@@ -584,6 +584,7 @@ at threshold).
 | synaptic memory bits fullest core | 43 648 | 4.16 % of 1 048 576 |
 | in axons | 146 |  |
 | out axons | 80 |  |
+| recipe | the default one |  |
 | latency | 2 steps |  |
 
 ## Assumed

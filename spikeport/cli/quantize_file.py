@@ -40,7 +40,7 @@ def quantize(
         float | None,
         typer.Option("--target-agreement", metavar="SHARE",
                      help="find the cheapest recipe with which so many cells of every population "
-                     "agree, as 0.995"),
+                     "agree, as 0.995; without a budget"),
     ] = None,
     target_accuracy: Annotated[
         float | None,

@@ -101,7 +101,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "measured",
             f"on {_samples(measured['samples'], result['samples'])}; calibrated on "
-            f"{result['calibrated_on']}",
+            f"{calibrated_words(result['calibrated_on'], **result['calibration_samples'])}",
         ),
     ]
     if measured["same_class"] is not None:
@@ -114,6 +114,18 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if target is not None:
         facts += _target(target)
     return facts
+
+
+def calibrated_words(data: str, scales: int, outputs: int | None) -> str:
+    """Return what was chosen on how many samples of which data.
+
+    >>> calibrated_words("other data", 540, 64)
+    'other data: ranges of u and v on 540 samples, what looks at outputs on at most the first 64'
+    """
+    words = f"{data}: ranges of u and v on {counted(scales, 'sample')}"
+    if outputs is None:
+        return words
+    return f"{words}, what looks at outputs on at most the first {outputs}"
 
 
 def price_words(price: Mapping[str, Any]) -> str:

@@ -104,6 +104,7 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "attribution": attribution(result),
         "losses": losses(result),
+        "recipe": at(result, "recipe"),
         "overflow": overflow_words(result),
         "overflow_head": HEAD,
         "overflow_sentence": overflow_sentence(result),

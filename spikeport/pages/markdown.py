@@ -164,6 +164,7 @@ def _resources(result: Mapping[str, Any]) -> list[str]:
             limit = limits.get("synaptic_memory_bits_per_core")
         share = f"{percent(value / limit)} of {count(limit)}" if limit and value is not None else ""
         rows.append((text(spoken(name)), total_words(name, value), share))
+    rows.append(("recipe", text(at(result, "recipe") or "the default one"), ""))
     latency = at(result, "latency_steps")
     rows.append(("latency", f"{count(latency)} steps", ""))
     lines = table_lines(("", "used", "of the limit"), rows)
