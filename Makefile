@@ -29,12 +29,13 @@ lint: dev ## style and types
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
 
-fuzz: dev ## property tests on new examples, 2 000 random graphs, 500 placements on each of six chips, 5 000 networks on both engines, 1 000 proofs against overflow
+fuzz: dev ## property tests on new examples, 2 000 random graphs, 500 placements on each of six chips, 5 000 networks on both engines, 1 000 proofs against overflow, 1 000 seeded faults
 	@SPIKEPORT_EXAMPLES=fuzz .venv/bin/python -m pytest -n 2 -q -m hypothesis hw_tests/unit hw_tests/contract
 	@.venv/bin/python -m hw_tests.fuzz_graphs --graphs 2000
 	@.venv/bin/python -m hw_tests.fuzz_place --networks 500
 	@.venv/bin/python -m hw_tests.fuzz_engine --networks 5000
 	@.venv/bin/python -m hw_tests.fuzz_bounds --networks 1000
+	@.venv/bin/python -m hw_tests.seeded_faults --trials 1000
 
 sanitize: dev ## the C engine under AddressSanitizer, UBSan and LeakSanitizer: 5 000 networks and its tests
 	@.venv/bin/python -m hw_tests.sanitize
