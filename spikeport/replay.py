@@ -63,7 +63,8 @@ def in_floats(variants: Sequence[Variant], spiked: Array) -> list[Outcome]:
     cells = [each.cell for each in variants]
 
     def of(field: str) -> Array:
-        return np.concatenate([np.atleast_1d(getattr(cell, field)) for cell in cells]).astype(float)
+        each = [np.atleast_1d(getattr(cell, field)) for cell in cells]
+        return np.asarray(np.concatenate(each), float)
 
     keep_u, keep_v, gain_u, gain_v = map(of, ("keep_u", "keep_v", "gain_u", "gain_v"))
     theta, level, floor, drive = map(of, ("v_threshold", "v_reset", "v_min", "drive_v"))

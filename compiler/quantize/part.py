@@ -71,16 +71,14 @@ def part_of(
     extent = np.array([values.min(initial=0.0), values.max(initial=0.0)])
     grid = grid_of(np.abs(extent) if by_sign else extent, chip, bits)
     top = chip.limits.weight_exponent.high
-    needed = np.minimum(_needed(values, grid), top)
+    needed: Array = np.minimum(_needed(values, grid), top)
     if lists == "row":
         needed = _largest_of_rows(needed, matrix)
     elif lists in ("size", "sign-size"):
         needed = _few(needed, values, by_sign)
     elif lists == "sign" and by_sign:
-        needed = np.where(
-            values < 0,
-            *(needed[side].max(initial=0) for side in (values < 0, values > 0)),
-        )
+        below, above = (int(needed[side].max(initial=0)) for side in (values < 0, values > 0))
+        needed = np.where(values < 0, below, above)
     else:
         needed = np.asarray(needed.max(initial=0) if exponent is None else exponent)
     if exponent is None and np.abs(values).max(initial=0.0) > full_of(grid) * 2.0**top * (1 + 1e-6):

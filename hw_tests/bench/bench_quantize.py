@@ -153,7 +153,8 @@ def rows() -> Iterator[Row]:
         ("split for a quarter", f"--weights 8+8@0.25:sign {OUTPUT}", Target()),
         ("split for a half", f"--weights 8+8@0.5:sign {OUTPUT}", Target()),
         ("split", f"--weights 8+8:sign {OUTPUT}", TWO),
-        ("split, by raster", f"--weights 8+8:sign {BEST}", TWO),
+        ("split, by raster", f"--weights 8+8 {BEST}", TWO),
+        ("split by sign, by raster", f"--weights 8+8:sign {BEST}", TWO),
     ):
         for seed in SEEDS:
             yield Row(
