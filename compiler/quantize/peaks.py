@@ -19,11 +19,12 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import QUANTIZERS, Array
 from spikeport.compiler.passes.retime import by_host
 from spikeport.compiler.quantize.arithmetic import LOIHI, arithmetic_of, full_of, grid_of
+from spikeport.compiler.quantize.candidate import Candidate
 from spikeport.compiler.quantize.gains import Followed, follow_decays
 from spikeport.compiler.quantize.peak import HEADROOM, Peaks, bound_of_weights
 from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.room import largest_scales
-from spikeport.compiler.quantize.scale import Candidate, choose_scales
+from spikeport.compiler.quantize.scale import choose_scales
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.seen import Seen
 

@@ -11,9 +11,9 @@ from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.quantize.arithmetic import arithmetic_of, full_of
+from spikeport.compiler.quantize.candidate import Candidate, grid_for, reach_of
 from spikeport.compiler.quantize.peak import HEADROOM, HEADROOM_V, Peaks
 from spikeport.compiler.quantize.recipe import Recipe
-from spikeport.compiler.quantize.scale import Candidate, grid_for, reach_of
 
 
 def largest_scales(
