@@ -156,7 +156,7 @@ def _scaling(
     cut = more and arithmetic.state_bits <= WIDE and bool((cell.keep_v == 1).all())
     cut &= peak.v_needed is not None and bool((peak.v_needed < peak.of_each(pop.size)[1]).any())
     candidates = [
-        _candidate(weights[p], recipe, p, traces.get(p), clocked.populations[p.pre].kind)
+        _candidate(weights[p], recipe, p, traces.get(p), _acts_always(clocked, p.pre))
         for p in spiking
     ]
     driven = cell if followed is None else replace(cell, drive_v=cell.drive_v * followed.gain_v)
@@ -196,12 +196,20 @@ def _alike(largest: Array, room: Array, full: int) -> Array:
     return np.where(some, size / np.where(some, largest, 1.0), np.inf)
 
 
+def _acts_always(clocked: Clocked, name: str) -> bool:
+    """Is a population the constant, or a relay that waits for it."""
+    pop = clocked.populations[name]
+    if pop.kind != "Relay":
+        return pop.kind == "constant"
+    return all(_acts_always(clocked, each.pre) for each in clocked.into(name))
+
+
 def _candidate(
-    weights: Scaled, recipe: Recipe, projection: Projection, trace: Array | None, source: str
+    weights: Scaled, recipe: Recipe, projection: Projection, trace: Array | None, always: bool
 ) -> Candidate:
     wish = recipe.wish(projection.name)
     if trace is None:
-        return Candidate(weights, wish, counts=ALWAYS if source == "constant" else 1.0)
+        return Candidate(weights, wish, counts=ALWAYS if always else 1.0)
     return Candidate(weights, wish, trace.mean(axis=1), trace.var(axis=1) + 1e-3)
 
 
