@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -329,7 +330,7 @@ def test_the_limits_are_what_the_rules_of_overflow_leave_as_it_is(name):
         return
     rule: Callable[[Any], Any] = fixed.OVERFLOW[arithmetic.overflow]
     if arithmetic.state_bits != 24:
-        rule = lambda x: fixed.saturate(x, arithmetic.largest_state)  # noqa: E731
+        rule = partial(fixed.saturate, limit=arithmetic.largest_state)
     for limit, one_more in zip(found.u_limit, (-1, 1), strict=True):
         values = np.array([limit, limit + one_more])
         assert (rule(values) == values).tolist() == [True, False]
