@@ -115,6 +115,21 @@ def calibrate(clocked: Clocked, data: Data) -> dict[str, Peaks]:
     return watch.peaks(clocked, data)
 
 
+def check_calibration(data: Data) -> None:
+    """Refuse data that nothing can be chosen on.
+
+    Raises:
+        DataError: there is no spike in it.
+    """
+    if data.kind == "current" or any(x.any() for x in data.inputs.values()):
+        return
+    raise DataError(
+        "the calibration data holds no spike",
+        f"{data.samples} samples of {data.steps} steps say nothing of what rounding changes",
+        "give data that the network was trained on",
+    )
+
+
 def seen_on(retimed: Clocked, data: Data) -> Seen:
     """Return a run of the retimed network on (at most 64 of) the samples.
 
@@ -131,12 +146,7 @@ def seen_on(retimed: Clocked, data: Data) -> Seen:
             "leave out --rounding output, --ranges output or raster, and --correct",
         )
     few = data.first(CALIBRATION_SAMPLES)
-    if not any(x.any() for x in few.inputs.values()):
-        raise DataError(
-            "the calibration data holds no spike",
-            f"{few.samples} samples of {few.steps} steps say nothing of what rounding changes",
-            "give data that the network was trained on",
-        )
+    check_calibration(few)
     traces = reference.run(retimed, few.inputs)
     spiking = [name for name in retimed.neurons if name in traces.spikes]
     cells = {name: traces.samples * traces.model_steps * retimed.populations[name].size

@@ -10,6 +10,7 @@ from typing import Any
 
 from spikeport import __version__, backends
 from spikeport.attribution import attribute
+from spikeport.calibration import check_calibration
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.errors import FitError, LoweringError, counted
 from spikeport.compiler.image import Image
@@ -91,6 +92,8 @@ def quantize(
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
     _check_chip(target, given, asked)
     other = None if calibration is None else read_data(calibration, given.net, input)
+    if other is not None:
+        check_calibration(other)
     check_target(asked, given, other or given.data)
     bench = _bench(given, target, other or given.data, recipe, asked)
     found = (

@@ -17,7 +17,7 @@ from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Population
 from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.program import Arithmetic, Cell, Synapses
-from spikeport.compiler.quantize.peaks import Scaling
+from spikeport.compiler.quantize.scaling import Scaling
 from spikeport.compiler.quantize.seen import Seen
 
 SHARES = np.linspace(1.0, 0.75, 11)  # of the scale that was chosen

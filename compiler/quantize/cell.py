@@ -13,8 +13,8 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.quantize.decay import quantize_decay
 from spikeport.compiler.quantize.lost import lost
-from spikeport.compiler.quantize.peaks import Scaling
 from spikeport.compiler.quantize.scale import TIE, whole
+from spikeport.compiler.quantize.scaling import Scaling
 
 
 def integer_cell(

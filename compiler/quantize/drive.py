@@ -13,7 +13,7 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.program import HostCurrent, HostTarget
 from spikeport.compiler.quantize.peak import HEADROOM
-from spikeport.compiler.quantize.peaks import Scaling
+from spikeport.compiler.quantize.scaling import Scaling
 from spikeport.compiler.quantize.weights import scaled_rows
 
 

@@ -35,9 +35,9 @@ from spikeport.compiler.quantize.drive import host_note, host_target, sum_target
 from spikeport.compiler.quantize.lost import cut_note, few_left, lost_note
 from spikeport.compiler.quantize.merge import merge_parallel
 from spikeport.compiler.quantize.peak import Peaks
-from spikeport.compiler.quantize.peaks import Scaling, scale_all
 from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.scaled import Scaled
+from spikeport.compiler.quantize.scaling import Scaling, scale_all
 from spikeport.compiler.quantize.seen import Seen
 from spikeport.compiler.quantize.weights import Arriving, integer_synapses
 
