@@ -61,8 +61,8 @@ def quantize(
     """Quantize for a chip, measure what is left, and search for a recipe where one is asked for.
 
     Args:
-        graph, chip, data, dialect, dt, settings, input, decode, allow_skew, slow, chips,
-            max_memory, command, say, progress: see `deploy`.
+        graph, chip, data, dialect, dt, settings, input, decode: see `deploy`.
+        allow_skew, slow, chips, max_memory, command, say, progress: see `deploy`.
         out: file for the image, as `compile` writes it; only where the target is reached.
         recipe: how; a search keeps what it says and varies the rest.
         calibration: other data to choose scales, roundings and recipes on, so that what is
