@@ -18,17 +18,15 @@ Prints how many networks are proven, and every claim that does not hold, with it
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from hw_tests.fuzz_main import fuzz_main
 from hw_tests.generate.bounded import Near, near_the_ends
 from hw_tests.walk import Walk, widened
 from spikeport.backends import emulator
@@ -340,20 +338,7 @@ def summary(tried: list[Tried]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Try many networks in several processes; return 1 where a claim does not hold."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first network")
-    parser.add_argument("--processes", type=int, default=2)
-    given = parser.parse_args(arguments)
-    seeds = range(given.seed, given.seed + given.networks)
-    pieces = [seeds[k : k + 20] for k in range(0, len(seeds), 20)]
-    if given.processes == 1:
-        tried = try_networks(seeds)
-    else:
-        with ProcessPoolExecutor(given.processes) as pool:
-            tried = list(chain.from_iterable(pool.map(try_networks, pieces)))
-    print(summary(tried))
-    return int(any(each.trouble for each in tried))
+    return fuzz_main(__doc__, 1000, 20, try_networks, summary, arguments)
 
 
 if __name__ == "__main__":

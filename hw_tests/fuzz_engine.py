@@ -8,18 +8,16 @@ that repeats it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from hw_tests.engine_features import features_of, rules_that_acted
+from hw_tests.fuzz_main import fuzz_main
 from hw_tests.generate.programs import Drawn, random_program
 from spikeport.backends import emulator
 from spikeport.backends.emulator.layout import UnknownToEngine, layout_of
@@ -192,20 +190,7 @@ def summary(tried: list[Tried]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Try many networks in several processes; return 1 where something differed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first network")
-    parser.add_argument("--processes", type=int, default=2)
-    given = parser.parse_args(arguments)
-    seeds = range(given.seed, given.seed + given.networks)
-    pieces = [seeds[k : k + 50] for k in range(0, len(seeds), 50)]
-    if given.processes == 1:
-        tried = try_networks(seeds)
-    else:
-        with ProcessPoolExecutor(given.processes) as pool:
-            tried = list(chain.from_iterable(pool.map(try_networks, pieces)))
-    print(summary(tried))
-    return int(any(each.trouble for each in tried))
+    return fuzz_main(__doc__, 5000, 50, try_networks, summary, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from spikeport import backends
 from spikeport.calibration import calibrate, seen_on
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.errors import DataError, FitError, LoweringError
+from spikeport.compiler.errors import FitError, LoweringError
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
@@ -227,17 +227,3 @@ def memory_by_projection(image: Image) -> dict[str, int]:
             )
         held[each.projection] = held.get(each.projection, 0) + bits
     return held
-
-
-def check_spikes(trial: Trial) -> None:
-    """Refuse to go by agreement where nothing that spikes was compared.
-
-    Raises:
-        DataError: no population spikes.
-    """
-    if not trial.agreement:
-        raise DataError(
-            "no population of the network spikes",
-            "agreement is the share of cells with the same spikes",
-            "set --target-accuracy, with a decoder of v",
-        )

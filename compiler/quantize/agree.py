@@ -127,10 +127,9 @@ def _chosen(
     samples = _samples(synapses, len(candidates), classes.size, lowering.seen)
     some = slice(0, samples)
     wanted = lowering.seen.raster(lowering.name, some)
-    came = _received(lowering, synapses, some)
+    alike = _received(lowering, synapses, some) if same_weights else None
     for k, each in enumerate(candidates):
-        if not same_weights:
-            came = _received(lowering, lowering.weights(each), some)
+        came = _received(lowering, lowering.weights(each), some) if alike is None else alike
         sent = _stepped(lowering.cell(each), lowering.arithmetic, came)
         wrong[k] = np.bincount(classes, (sent != wanted).sum(axis=(0, 1)), wrong.shape[1])
     return np.asarray(np.argmin(wrong, axis=0)[classes])

@@ -78,7 +78,10 @@ def integer_synapses(
     # What is rounded last is rounded for the output: the second synapses, where there are any.
     last = [second or part for second, part in zip(seconds, parts, strict=True)]
     traced = [k for k, each in enumerate(others) if each.trace is not None]
-    rounded = [part.nearest() for part in last]
+    rounded = [
+        first if second is None else second.nearest()
+        for first, second in zip(steps, seconds, strict=True)
+    ]
     for k, found in zip(
         traced,
         round_for_output(
@@ -123,13 +126,13 @@ def _second(each: Arriving, part: Part, steps: Array, scale: Array, chip: Chip) 
     matrix = each.projection.matrix
     left = Scaled(_like(matrix, part.values - steps * part.unit), 1.0 / scale)
     most = max(1, round(each.wish.share * matrix.shape[0]))
-    wrong = sum_of_squares(left, each.trace)
+    wrong = _sum_of_squares(left, each.trace)
     chosen = np.zeros(matrix.shape[0], bool)
     chosen[np.argsort(-wrong, kind="stable")[:most]] = True
-    return residual_of(part, steps, chosen[rows_of(matrix)], each.wish.bits[1], chip)
+    return residual_of(part, steps, chosen[_rows_of(matrix)], each.wish.bits[1], chip)
 
 
-def sum_of_squares(left: Scaled, trace: Array | None) -> Array:
+def _sum_of_squares(left: Scaled, trace: Array | None) -> Array:
     """Return what is left of each neuron's weights, squared, as far as sources act, (post,)."""
     power = None if trace is None else np.mean(trace**2, axis=1)
     found = np.zeros(left.gain.size)
@@ -142,7 +145,7 @@ def sum_of_squares(left: Scaled, trace: Array | None) -> Array:
     return found
 
 
-def rows_of(matrix: Any) -> Array:
+def _rows_of(matrix: Any) -> Array:
     """Return the row of each stored weight."""
     lengths = np.diff(matrix.indptr) if sp.issparse(matrix) else np.full(*matrix.shape)
     return np.repeat(np.arange(matrix.shape[0]), lengths)
@@ -202,7 +205,7 @@ def _lost(
 ) -> dict[str, Any]:
     values = each.weights.flat()
     got = sum((steps * part.unit for part, steps in held), np.zeros(values.size))
-    by_row = scale[rows_of(each.projection.matrix)]
+    by_row = scale[_rows_of(each.projection.matrix)]
     wrong, true = (got - values) / by_row, values / by_row
     some = values != 0 if sp.issparse(each.projection.matrix) else slice(None)
     rms, size = (float(np.sqrt(np.mean(x[some] ** 2))) if x[some].size else 0.0
@@ -215,7 +218,7 @@ def _lost(
         each.projection.name, "weights", bits, rms, float(np.abs(wrong).max(initial=0.0)), size,
         detail, int(part.exponent.max(initial=0)),
     )  # fmt: skip
-    rows = rows_of(each.projection.matrix)
+    rows = _rows_of(each.projection.matrix)
     sums = (np.bincount(rows, x != 0, minlength=scale.size) for x in (values, got))
     starved = int(np.count_nonzero(_starved(*sums)))
     return row | {"weights": int(np.count_nonzero(values)), "left": zero[0], "starved": starved}
