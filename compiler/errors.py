@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 def printable(text: object) -> str:
@@ -128,3 +129,13 @@ class BackendError(SpikeportError):
     """A backend failed or did not answer in time."""
 
     exit_code = 3
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return which of the known names is most like a word, for advice; the first of them if none.
+
+    >>> nearest("arctam", ["fast_sigmoid", "arctan"])
+    'arctan'
+    """
+    names = list(known)
+    return next(iter(get_close_matches(word[:60], names, 1, 0.0)), names[0])

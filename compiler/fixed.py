@@ -1,7 +1,8 @@
-"""Every rounding, shift, wrap and saturation rule of the chips, once, in NumPy.
+"""Every rounding, shift, wrap and saturation rule of the chips, once.
 
 This is the specification: `hardware.md` section 2 gives the sources, the tests compare each
-rule with values that other programs computed. All functions take and return int64.
+rule with values that other programs computed. All functions take and return int64; those of a
+step work on NumPy's arrays, and on JAX's where a network is trained in a chip's arithmetic.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ import math
 import numpy as np
 
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.namespace import namespace
 
 STATE_LIMIT = 1 << 23  # u and v of Loihi 1: 23 bits and a sign
 DECAY_BITS = 12
 WEIGHT_SHIFT = 6  # synaptic input and thresholds are aligned 6 bits up
 SYNAPSE_LIMIT = (1 << 21) - (1 << 6)  # brian2_loihi: largest effective weight
+
+
+def whole(value: Array | int) -> Array:
+    """Return `value` as int64."""
+    found: Array = namespace(value).asarray(value, dtype=np.int64)
+    return found
 
 
 def decay(state: Array, keep: Array | int, bits: int = DECAY_BITS) -> Array:
@@ -29,8 +37,8 @@ def decay(state: Array, keep: Array | int, bits: int = DECAY_BITS) -> Array:
     >>> decay(np.array([-5, 5]), 2048).tolist()
     [-2, 2]
     """
-    product = np.abs(state) * np.asarray(keep, np.int64)
-    return np.asarray(np.sign(state) * (product >> bits), np.int64)
+    xp = namespace(state)
+    return whole(xp.sign(state) * ((xp.abs(state) * whole(keep)) >> bits))
 
 
 def wrap_int32(value: Array) -> Array:
@@ -45,7 +53,7 @@ def wrap_bits(value: Array, bits: int) -> Array:
     [-8388608, 8388607]
     """
     half = 1 << (bits - 1)
-    return np.asarray((np.asarray(value, np.int64) + half) % (1 << bits) - half, np.int64)
+    return (whole(value) + half) % (1 << bits) - half
 
 
 def wrap_lava(value: Array) -> Array:
@@ -56,14 +64,14 @@ def wrap_lava(value: Array) -> Array:
     >>> wrap_lava(np.array([2**23, 2**23 + 1, -2**23, 3 * 2**23])).tolist()
     [8388608, -8388607, 8388608, 8388608]
     """
-    limit = STATE_LIMIT
-    wrapped = np.where(value > limit, value - 2 * limit, value)
-    return np.asarray(np.where(wrapped <= -limit, value + 2 * limit, wrapped), np.int64)
+    limit, xp = STATE_LIMIT, namespace(value)
+    wrapped = xp.where(value > limit, value - 2 * limit, value)
+    return whole(xp.where(wrapped <= -limit, value + 2 * limit, wrapped))
 
 
 def saturate(value: Array, limit: int = STATE_LIMIT - 1) -> Array:
     """Return `value` clipped to -limit .. limit."""
-    return np.asarray(np.clip(value, -limit, limit), np.int64)
+    return whole(namespace(value).clip(value, -limit, limit))
 
 
 def unlimited(value: Array) -> Array:
@@ -86,7 +94,7 @@ def shift(value: Array, exponent: int) -> Array:
     >>> shift(np.array([-3, 3]), -1).tolist()
     [-2, 1]
     """
-    value = np.asarray(value, np.int64)
+    value = whole(value)
     return value << exponent if exponent >= 0 else value >> -exponent
 
 
@@ -97,7 +105,7 @@ def round_shift(value: Array, bits: int) -> Array:
     [-1, 0, 1, 1]
     """
     half = (1 << bits) >> 1
-    return shift(np.asarray(value, np.int64) + half, -bits)
+    return shift(whole(value) + half, -bits)
 
 
 def truncate_weights(mantissa: Array, sign_mode: str, bits: int, rounding: str) -> Array:

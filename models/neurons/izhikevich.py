@@ -16,10 +16,12 @@ from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Population
 from spikeport.compiler.errors import LoweringError, SemanticsError
 from spikeport.compiler.kinds import QUANTIZERS, STEPS, Array, Quantizer, Steps, neuron
+from spikeport.compiler.namespace import namespace
 from spikeport.compiler.network import freeze_fields
 from spikeport.compiler.program import Arithmetic
 from spikeport.compiler.quantize.lost import lost
 from spikeport.compiler.semantics import Semantics
+from spikeport.models.neurons.spiking import EXACT, Spiking
 
 if TYPE_CHECKING:
     from spikeport.compiler.chip import Chip
@@ -130,21 +132,24 @@ class IzhikevichCell:
 def start(cell: IzhikevichCell, samples: int) -> dict[str, Array]:
     """Return v at its start and u in balance with it, (samples, n)."""
     shape = (samples, cell.a.size)
-    v = np.broadcast_to(cell.v_initial, shape).copy()
+    v = namespace(cell.v_initial).broadcast_to(cell.v_initial, shape).copy()
     return {"u": cell.b * v, "v": v}
 
 
-def step(cell: IzhikevichCell, state: dict[str, Array], received: Array) -> Array:
-    """Take one float step in place and return the spikes, int64, (samples, n)."""
+def step(
+    cell: IzhikevichCell, state: dict[str, Array], received: Array, spiking: Spiking = EXACT
+) -> Array:
+    """Take one float step, replace u and v, and return the spikes, (samples, n)."""
+    xp = namespace(received, state["v"], cell.a)
     v, u = state["v"], state["u"]
     slope = 0.04 * v * v + 5.0 * v + 140.0 - u
     moved = v + cell.step_ms * slope + cell.gain * received
     recovered = u + cell.step_ms * cell.a * (cell.b * v - u)
-    at_once = np.greater_equal if cell.threshold == "greater_equal" else np.greater
-    spikes = at_once(moved, cell.v_threshold)
-    state["v"] = np.where(spikes, cell.c, moved)
-    state["u"] = np.where(spikes, recovered + cell.d, recovered)
-    return np.asarray(spikes, np.int64)
+    spikes = spiking.above(moved, cell.v_threshold, cell.threshold)
+    reset = spiking.stopped(spikes) > 0
+    state["v"] = xp.where(reset, cell.c, moved)
+    state["u"] = xp.where(reset, recovered + cell.d, recovered)
+    return spikes
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,10 @@ from spikeport.compiler import fixed
 from spikeport.compiler.clocked import Membrane
 from spikeport.compiler.errors import SemanticsError
 from spikeport.compiler.kinds import STEPS, Array, Steps
+from spikeport.compiler.namespace import is_known, namespace
 from spikeport.compiler.program import Arithmetic, Cell
 from spikeport.compiler.semantics import Semantics
+from spikeport.models.neurons.spiking import EXACT, Spiking
 
 
 def keep_and_gain(
@@ -38,10 +40,11 @@ def keep_and_gain(
     Raises:
         SemanticsError: a step so long that forward Euler diverges.
     """
+    xp = namespace(tau)
     seconds = tau / dt if semantics.tau_unit == "seconds_times_dt" else tau
-    shortest = float(seconds.min(initial=np.inf))
+    shortest = float(seconds.min(initial=np.inf)) if is_known(seconds) else np.inf
     if semantics.integration == "exact":
-        keep = np.exp(-dt / np.maximum(seconds, 1e-3 * dt))  # e^-1000 is zero
+        keep = xp.exp(-dt / xp.maximum(seconds, 1e-3 * dt))  # e^-1000 is zero
         gain = 1.0 - keep
     elif dt > 2.0 * shortest:
         raise SemanticsError(
@@ -52,7 +55,7 @@ def keep_and_gain(
     else:
         gain = dt / seconds
         keep = 1.0 - gain
-    return keep, np.ones_like(keep) if semantics.input_gain == "unit" else gain * factor
+    return keep, xp.ones_like(keep) if semantics.input_gain == "unit" else gain * factor
 
 
 def unit_current(semantics: Semantics) -> bool:
@@ -76,9 +79,9 @@ def membrane(
     Raises:
         SemanticsError: spikes are to be counted in multiples of a threshold that is not above 0.
     """
-    if spiking and semantics.spike == "count":
+    if spiking and semantics.spike == "count" and is_known(params["v_threshold"]):
         _check_countable(np.asarray(params["v_threshold"]))
-    v_reset = np.asarray(params.get("v_reset", np.zeros(size)))
+    v_reset: Any = params.get("v_reset", np.zeros(size))
     initial = v_reset if semantics.initial_v is None else np.full(size, semantics.initial_v)
     neutral: dict[str, Any] = {
         "has_current": "keep_u" in params,
@@ -116,52 +119,59 @@ def _check_countable(threshold: Array) -> None:
 def start(cell: Membrane, samples: int) -> dict[str, Array]:
     """Return the float state before the first step; arrays of shape (samples, n)."""
     shape = (samples, cell.keep_v.size)
+    v = namespace(cell.v_initial).broadcast_to(cell.v_initial, shape)
     return {
         "u": np.zeros(shape),
-        "v": np.broadcast_to(cell.v_initial, shape).copy(),
+        "v": v.copy(),
         "refractory": np.zeros(shape, np.int64),
         "pending": np.zeros(shape, np.int64),
     }
 
 
-def step(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
-    """Take one float step in place and return what is sent, (samples, n): counts, or analog v.
+def step(
+    cell: Membrane, state: dict[str, Array], received: Array, spiking: Spiking = EXACT
+) -> Array:
+    """Take one float step and return what is sent, (samples, n): counts, or analog v.
 
     Args:
         cell: per-step parameters.
-        state: as `start` returns it; changed.
+        state: as `start` returns it; its entries are replaced.
         received: weighted sum of what arrived, (samples, n).
+        spiking: how v becomes spikes.
     """
+    xp = namespace(received, state["v"], cell.keep_v)
     seen = _current(cell, state, received)
-    before = v = state["v"]
-    moved = cell.keep_v * v + cell.gain_v * seen + cell.drive_v
-    held = state["refractory"] > 0
-    v = np.where(held, v, moved) if held.any() else moved
+    before = state["v"]
+    v: Array = cell.keep_v * before + cell.gain_v * seen + cell.drive_v
+    pauses = bool(cell.refractory_steps.any())
+    held = state["refractory"] > 0 if pauses else None
+    if held is not None:
+        v = xp.where(held, before, v)
+        state["refractory"] = xp.maximum(state["refractory"] - 1, 0)
     if cell.reset_when == "next_step":
-        _reset(cell, v, state["pending"])
-    v = np.maximum(v, cell.v_min)
-    state["v"] = v
-    state["refractory"] = np.maximum(state["refractory"] - 1, 0)
+        v = _reset(cell, v, state["pending"])
+    state["v"] = v = xp.maximum(v, cell.v_min)
     if not cell.spiking:
-        return np.asarray(v)
-    spikes = _spikes(cell, _judged(cell, before, v))
-    spikes = np.where(held, 0, spikes) if held.any() else spikes
+        return v
+    spikes = _spikes(cell, _judged(cell, before, v, spiking), spiking)
+    if held is not None:
+        spikes = xp.where(held, 0, spikes)
+        state["refractory"] = xp.where(spikes > 0, cell.refractory_steps, state["refractory"])
     if cell.reset_when == "next_step":
-        state["pending"] = spikes
+        state["pending"] = spiking.stopped(spikes)
     else:
-        _reset(cell, v, spikes)
-    if cell.refractory_steps.any():
-        state["refractory"] = np.where(spikes > 0, cell.refractory_steps, state["refractory"])
+        state["v"] = _reset(cell, v, spiking.stopped(spikes))
     return spikes
 
 
 def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
     """Move the synaptic current and return what v sees of it."""
-    arrived = cell.gain_u * received
+    arrived: Array = cell.gain_u * received
     if not cell.has_current:
         state["u"] = arrived
         return arrived
     before = state["u"]
+    seen: Array
     if cell.current_order == "add_v_decay":
         seen = before + arrived
         state["u"] = cell.keep_u * seen
@@ -172,10 +182,10 @@ def _current(cell: Membrane, state: dict[str, Array], received: Array) -> Array:
         state["u"] = cell.keep_u * before + arrived
     else:
         seen = state["u"] = cell.keep_u * before + arrived
-    return np.asarray(seen)
+    return seen
 
 
-def _judged(cell: Membrane, before: Array, v: Array) -> Array:
+def _judged(cell: Membrane, before: Array, v: Array, spiking: Spiking) -> Array:
     """Return the v that is held against the threshold.
 
     Under `subtract_snntorch` a neuron whose v was above threshold before the step must reach
@@ -183,27 +193,23 @@ def _judged(cell: Membrane, before: Array, v: Array) -> Array:
     """
     if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
         return v
-    return np.asarray(v - _spikes(cell, before) * cell.v_threshold)
+    judged: Array = v - spiking.stopped(_spikes(cell, before, spiking)) * cell.v_threshold
+    return judged
 
 
-def _spikes(cell: Membrane, v: Array) -> Array:
-    theta = cell.v_threshold
-    if cell.spike == "count":
-        with np.errstate(invalid="ignore"):
-            count = np.floor(v / theta)
-        if cell.threshold == "greater":
-            count = np.where(count * theta == v, count - 1, count)
-        return np.asarray(np.maximum(count, 0), np.int64)
-    above = v >= theta if cell.threshold == "greater_equal" else v > theta
-    return above.astype(np.int64)
+def _spikes(cell: Membrane, v: Array, spiking: Spiking) -> Array:
+    how = spiking.multiples if cell.spike == "count" else spiking.above
+    return how(v, cell.v_threshold, cell.threshold)
 
 
-def _reset(cell: Membrane, v: Array, spikes: Array) -> None:
-    """Apply the reset of `spikes` to v, in place."""
+def _reset(cell: Membrane, v: Array, spikes: Array) -> Array:
+    """Return v after the reset of `spikes`."""
+    xp = namespace(v, spikes)
     if cell.reset == "to_value":
-        np.copyto(v, np.broadcast_to(cell.v_reset, v.shape), where=spikes > 0)
+        v = xp.where(spikes > 0, cell.v_reset, v)
     elif cell.reset in ("subtract", "subtract_snntorch"):
-        np.subtract(v, spikes * cell.v_threshold, out=v, where=spikes > 0)
+        v = xp.where(spikes > 0, v - spikes * cell.v_threshold, v)
+    return v
 
 
 def start_integer(cell: Cell, samples: int) -> dict[str, Array]:
@@ -234,6 +240,7 @@ def step_integer(
             aligned already where exponents act on each synapse.
         bias: (bias mantissa << bias exponent), int64, broadcastable to (samples, n).
     """
+    xp = namespace(received, state["v"])
     by_synapse = arithmetic.weight_exp_at == "synapse"
     aligned = received if by_synapse else received << arithmetic.weight_shift
     bits, unity = arithmetic.decay_bits, 1 << arithmetic.decay_bits
@@ -242,18 +249,18 @@ def step_integer(
     before = state["v"]
     moved = fixed.decay(before, unity - cell.decay_v.astype(np.int64), bits) + u + bias
     v = _v_in_its_bits(arithmetic, moved)
-    left = int(np.count_nonzero(u != total) + np.count_nonzero(v != moved))
+    left = xp.count_nonzero(u != total) + xp.count_nonzero(v != moved)
     held = state["refractory"] > 0
     theta = cell.v_threshold.astype(np.int64) << arithmetic.weight_shift
-    v = np.where(held, before, v)
+    v = xp.where(held, before, v)
     if cell.reset_when == "next_step":
         v = _reset_integer(cell, theta, v, state["pending"])
-    v = v if arithmetic.overflow == "unlimited" else np.maximum(v, cell.v_min)
-    state["u"], state["refractory"] = u, np.maximum(state["refractory"] - 1, 0)
+    v = v if arithmetic.overflow == "unlimited" else xp.maximum(v, cell.v_min)
+    state["u"], state["refractory"] = u, xp.maximum(state["refractory"] - 1, 0)
     if not cell.spiking:
         state["v"] = v
         return _message(cell, v), left
-    spikes = np.where(
+    spikes = xp.where(
         held, 0, _spikes_integer(cell, theta, _judged_integer(cell, theta, before, v))
     )
     if cell.reset_when == "next_step":
@@ -262,7 +269,7 @@ def step_integer(
         v = _reset_integer(cell, theta, v, spikes)
     if (cell.refractory_steps > 1).any():
         pause = cell.refractory_steps - 1
-        state["refractory"] = np.where(spikes > 0, pause, state["refractory"])
+        state["refractory"] = xp.where(spikes > 0, pause, state["refractory"])
     state["v"] = v
     return spikes, left
 
@@ -288,32 +295,33 @@ def _judged_integer(cell: Cell, theta: Array, before: Array, v: Array) -> Array:
     """Return the v that is held against the threshold; see `_judged`."""
     if cell.reset != "subtract_snntorch" or cell.reset_when == "next_step":
         return v
-    return np.asarray(v - _spikes_integer(cell, theta, before) * theta)
+    judged: Array = v - _spikes_integer(cell, theta, before) * theta
+    return judged
 
 
 def _spikes_integer(cell: Cell, theta: Array, v: Array) -> Array:
     if cell.spike == "count":
-        count = v // np.maximum(theta, 1)
+        xp = namespace(v)
+        count = v // xp.maximum(theta, 1)
         if cell.threshold == "greater":
             count = count - (count * theta == v)
-        return np.asarray(np.clip(count, 0, cell.largest_message), np.int64)
-    above = v >= theta if cell.threshold == "greater_equal" else v > theta
-    return above.astype(np.int64)
+        return fixed.whole(xp.clip(count, 0, cell.largest_message))
+    return fixed.whole(v >= theta if cell.threshold == "greater_equal" else v > theta)
 
 
 def _reset_integer(cell: Cell, theta: Array, v: Array, spikes: Array) -> Array:
     """Return v after the reset of `spikes`."""
     if cell.reset == "to_value":
-        return np.where(spikes > 0, cell.v_reset, v)
-    if cell.reset in ("subtract", "subtract_snntorch"):
-        return np.asarray(v - spikes * theta)
+        v = namespace(v).where(spikes > 0, cell.v_reset, v)
+    elif cell.reset in ("subtract", "subtract_snntorch"):
+        v = v - spikes * theta
     return v
 
 
 def _message(cell: Cell, v: Array) -> Array:
     """Return what an analog neuron sends: v with fewer bits; nothing from a readout."""
     if not cell.message_bits:
-        return np.zeros(v.shape, np.int64)
+        return 0 * v
     rounded = fixed.round_shift(v, cell.message_shift)
     return fixed.saturate(rounded, cell.largest_message)
 

@@ -1,0 +1,1 @@
+"""Networks built in code, as NIR graphs."""

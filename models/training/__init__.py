@@ -1,0 +1,1 @@
+"""The reference simulator that trains: a differentiable run of the same steps, and its loops."""
