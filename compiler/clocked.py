@@ -12,6 +12,7 @@ from typing import Any
 
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.network import Convolution, Shape, freeze_fields
+from spikeport.compiler.trained import Trained
 
 #: The population that stands for "one, in every step": biases are projections from it.
 CONSTANT = "bias"
@@ -144,6 +145,7 @@ class Clocked:
         name: for messages.
         slow: steps here per step of the network; a population moves where its step less its lag
             is a multiple of it, and holds its state between.
+        trained: what the network was trained for, where that was a chip.
     """
 
     dt: float
@@ -155,6 +157,7 @@ class Clocked:
     notes: tuple[str, ...] = ()
     name: str = "network"
     slow: int = 1
+    trained: Trained | None = None
 
     @property
     def inputs(self) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from spikeport.compiler.kinds import NEURONS, Array
 from spikeport.compiler.rows import checked_weight
 from spikeport.compiler.semantics import Semantics
 from spikeport.compiler.sparse import is_sparse
+
+if TYPE_CHECKING:
+    from spikeport.compiler.trained import Trained
 
 Shape = tuple[int, ...]
 
@@ -258,6 +261,7 @@ class Network:
         shapes: name -> output shape, filled by `infer_shapes`.
         repairs: what the loader mended, one sentence each.
         name: the file's name, for messages.
+        trained: what it was trained for, where that was a chip.
     """
 
     nodes: Mapping[str, Any]
@@ -266,6 +270,7 @@ class Network:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     repairs: tuple[str, ...] = ()
     name: str = "network"
+    trained: Trained | None = None
 
     def with_semantics(self, semantics: Semantics) -> Network:
         """Return the same graph under other semantics."""

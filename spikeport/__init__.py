@@ -24,6 +24,7 @@ _HOME = {
     "quantize": "spikeport.quantizing",
     "Recipe": "spikeport.compiler.quantize.recipe",
     "Wish": "spikeport.compiler.quantize.recipe",
+    "train": "spikeport.training",
     "check": "spikeport.verbs",
     "cost": "spikeport.verbs",
     "chip": "spikeport.verbs",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from spikeport.quantizing import quantize as quantize
     from spikeport.saved import load_image as load_image
     from spikeport.saved import save_image as save_image
+    from spikeport.training import train as train
     from spikeport.verbs import check as check
     from spikeport.verbs import chip as chip
     from spikeport.verbs import compare as compare

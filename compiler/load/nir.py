@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.compiler import trained
 from spikeport.compiler.errors import GraphError, LoadError, SemanticsError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.advice import with_advice
@@ -32,8 +34,11 @@ from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.compiler.passes.walk import Edges
 from spikeport.compiler.semantics import Semantics, from_metadata
+from spikeport.compiler.trained import Trained
 
 __all__ = ["read_network", "write_network"]
+
+SEMANTICS, TRAINED = "spikeport", trained.KEY  # groups of a graph's metadata that are read
 
 
 def read_network(path: Path) -> Network:
@@ -61,7 +66,9 @@ def _wanted(parts: Parts) -> bool:
     if "metadata" not in parts:
         return True
     after = parts[parts.index("metadata") + 1 :]
-    return after[:1] == ("spikeport",) or (len(after) == 1 and after[0] in metadata_names())
+    return after[:1] in ((SEMANTICS,), (TRAINED,)) or (
+        len(after) == 1 and after[0] in metadata_names()
+    )
 
 
 def _network(file: str, tree: Mapping[str, Any]) -> Network:
@@ -86,7 +93,7 @@ def _network(file: str, tree: Mapping[str, Any]) -> Network:
     net = join_ports(flatten_graphs(net))
     check_flow(net)
     net = _with_shapes(prune(net), stated)
-    net = net.with_semantics(_semantics(root, net))
+    net = replace(net, semantics=_semantics(root, net), trained=_trained(root, net))
     return replace(net, repairs=net.repairs + _threshold_warnings(net))
 
 
@@ -190,10 +197,21 @@ def _read_edges(prefix: str, edges: Any) -> Edges:
     return tuple((source, target) for source, target in pairs)
 
 
+def _metadata(root: Mapping[str, Any], key: str) -> Any:
+    metadata = root.get("metadata")
+    return metadata.get(key) if isinstance(metadata, Mapping) else None
+
+
+def _trained(root: Mapping[str, Any], net: Network) -> Trained | None:
+    """Return what the graph's metadata say it was trained for."""
+    stored = _metadata(root, TRAINED)
+    sizes = {name: math.prod(net.shapes[name]) for name in net.neurons}
+    return None if stored is None else trained.from_metadata(stored, sizes)
+
+
 def _semantics(root: Mapping[str, Any], net: Network) -> Semantics:
     """Return the semantics kept in the graph's metadata, unset where there are none."""
-    metadata = root.get("metadata")
-    stored = metadata.get("spikeport") if isinstance(metadata, Mapping) else None
+    stored = _metadata(root, SEMANTICS)
     if stored is None:
         return Semantics()
     if not isinstance(stored, Mapping):

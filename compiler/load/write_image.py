@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from pathlib import Path
 
-from spikeport.compiler.errors import OutputError
 from spikeport.compiler.image import Image
 from spikeport.compiler.load.image_bytes import write_bytes
 from spikeport.compiler.load.image_tree import Packer
 from spikeport.compiler.load.image_types import plan_types, program_types
+from spikeport.compiler.load.whole_file import whole_file
 
 #: Above so many axons the routes are left out, and found again when somebody asks for them.
 MOST_AXONS = 250_000
@@ -30,21 +29,8 @@ def write_image(image: Image, path: Path) -> None:
     }
     tree["chip"] = image.chip.model_dump(mode="json")
     tree["routes"] = packer.pack(tuple(image.routes)) if _are_few(image) else None
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            write_bytes(file, tree, packer.arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path.name}: cannot write the file",
-            error.strerror or str(error),
-            "choose a folder that exists and can be written",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("wb") as file:
+        write_bytes(file, tree, packer.arrays)
 
 
 def _are_few(image: Image) -> bool:

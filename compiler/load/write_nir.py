@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikeport.compiler.errors import GraphError, OutputError
+from spikeport.compiler import trained
+from spikeport.compiler.errors import GraphError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.extension import extension_name, to_placeholder
+from spikeport.compiler.load.whole_file import whole_file
 from spikeport.compiler.memory import allowed_memory, check_memory
 from spikeport.compiler.network import (
     Affine,
@@ -55,20 +56,8 @@ def write_network(network: Network, path: Path, max_memory: str | int | None = N
     path = Path(path)
     _check_dense(network, allowed_memory(max_memory))
     graph = to_nir(network)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as part:
         nir.write(part, graph)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path.name}: cannot write the file",
-            error.strerror or str(error),
-            "choose a folder that exists and can be written",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def to_nir(network: Network) -> Any:
@@ -88,9 +77,13 @@ def to_nir(network: Network) -> Any:
     return nir.NIRGraph(
         nodes=nodes,
         edges=list(net.edges),
-        metadata={"spikeport": to_metadata(net.semantics)},
+        metadata={"spikeport": to_metadata(net.semantics)} | _trained(net),
         type_check=False,
     )
+
+
+def _trained(net: Network) -> dict[str, dict[str, str]]:
+    return {} if net.trained is None else {trained.KEY: trained.to_metadata(net.trained)}
 
 
 def _to_nir_node(net: Network, name: str, shape: Shape) -> Any:

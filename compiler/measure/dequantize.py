@@ -75,7 +75,7 @@ def in_one_shape(retimed: Clocked, program: Program) -> Clocked:
 def unit_of(program: Program, pre: str) -> Array:
     """Return how many units of its message each neuron of a source sends per unit of its own."""
     sender = program.populations[pre]
-    if sender.sends_spikes or not isinstance(sender.cell, Cell):
+    if sender.cell is None or sender.sends_spikes:
         return np.ones(sender.size)
     scale = np.broadcast_to(sender.scale, (sender.size,))
     return np.asarray(scale / (1 << sender.cell.message_shift))

@@ -69,6 +69,7 @@ def clock(net: Network) -> Clocked:
         repairs=net.repairs,
         notes=rounding_note(_waits(paths), dt),
         name=net.name,
+        trained=net.trained,
     )
     return in_order(clocked)
 

@@ -11,6 +11,7 @@ mantissa is v_threshold * s.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,9 @@ def _lowered(
     if not isinstance(pop.membrane, Membrane):
         scale = float(scaling.scale.max(initial=1.0))  # one for all
         other = QUANTIZERS[type(pop.membrane)].integer(name, pop, scale, chip, losses)
+        if scaling.unit:
+            shift = scaling.message_shift
+            other = replace(other, message_bits=chip.message_bits, message_shift=shift)
         return CellPopulation(pop.kind, pop.shape, other, scaling.full)
     integer = integer_cell(name, pop, scaling, chip, arithmetic, losses)
     return CellPopulation(pop.kind, pop.shape, integer, scaling.full, pop.cell.v_offset.copy())

@@ -11,7 +11,7 @@ from spikeport.compiler.program import Program
 from spikeport.compiler.quantize.axon_types.axon_types import quantize_axon_types
 from spikeport.compiler.quantize.membranes import quantize_membranes
 from spikeport.compiler.quantize.peak import Peaks
-from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.quantize.recipe import Recipe, parse_wish
 from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.quantize.refuse_recipe import check_recipe
 from spikeport.compiler.quantize.seen import Seen
@@ -39,7 +39,8 @@ def quantize(
         peaks: per population, from a run of the reference; where one is missing, a bound from
             the weights is used.
         host: inputs with real values -> is the value static over a sample.
-        recipe: how; by default a scale for each neuron, weights to the nearest.
+        recipe: how; by default as it was trained for this chip, else a scale for each neuron,
+            weights to the nearest.
         seen: a run of `clocked` on calibration data, where the recipe looks at outputs.
 
     Raises:
@@ -54,6 +55,13 @@ def quantize(
                 "leave out --weights, --scales, --ranges, --rounding, --decays and --correct",
             )
         return ARITHMETICS[chip.arithmetic](clocked, chip, peaks, host)
-    recipe = recipe or Recipe()
+    recipe = recipe or _as_trained(clocked, chip)
     check_recipe(recipe, clocked, chip, seen is not None)
     return quantize_membranes(clocked, chip, peaks, host, recipe, seen)
+
+
+def _as_trained(clocked: Clocked, chip: Chip) -> Recipe:
+    trained = clocked.trained
+    if trained is None or trained.chip != chip.name:
+        return Recipe()
+    return Recipe({"": parse_wish(trained.weights)})

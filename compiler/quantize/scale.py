@@ -32,8 +32,10 @@ from spikeport.compiler.quantize.levels import (
     spread_levels,
 )
 from spikeport.compiler.quantize.recipe import Recipe
+from spikeport.compiler.trained import Trained
 
 TIE = 0.25  # of a mantissa: how far below a threshold `>=` already spikes, where v decays
+FLOAT32 = 1e-6  # of a value: more than its rounding in a file
 MANY = 1 << 14  # groups; of more, each takes the largest level that fits
 
 
@@ -95,6 +97,29 @@ def choose_scales(
     given = tuple(found.get(id(each), 0) for each in candidates)
     classes = np.unique(chosen, return_inverse=True)[1].ravel()[groups] if alike else groups
     return Scales(scale, given, classes)
+
+
+def trained_scales(
+    trained: Trained | None, name: str, chip: Chip, candidates: Sequence[Candidate], recipe: Recipe
+) -> Scales | None:
+    """Return the scales that a population was trained with for this chip; None: it was not.
+
+    Exponents are the smallest that hold the weights: those of the training, or ones that hold its
+    grid as well. Weights out of a file are off by the rounding of float32.
+    """
+    if trained is None or trained.chip != chip.name or name not in trained.scales:
+        return None
+    scale = trained.scales[name]
+    exponents = [
+        None
+        if each.adapts or not each.weights.largest
+        else exponent_of(
+            float((reach_of(each, recipe) * scale).max()) * (1 - FLOAT32), grid_for(each, chip)
+        )
+        for each in candidates
+    ]
+    classes = np.unique(scale, return_inverse=True)[1].ravel()
+    return Scales(scale, tuple(exponents), classes)
 
 
 def groups_of(pop: Population, chip: Chip, recipe: Recipe, alike: bool) -> Array:

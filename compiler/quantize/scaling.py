@@ -24,11 +24,12 @@ from spikeport.compiler.quantize.gains import Followed, follow_decays
 from spikeport.compiler.quantize.peak import HEADROOM, Peaks, bound_of_weights
 from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.room import largest_scales
-from spikeport.compiler.quantize.scale import choose_scales
+from spikeport.compiler.quantize.scale import choose_scales, trained_scales
 from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.compiler.quantize.seen import Seen
 
 ALWAYS = 100.0  # times as much counts an error of what acts in each step: others in one in ten
+FAR = 16.0  # times what a neuron that sends changes has sent: its sum can be far below 0
 WIDE = 24  # bits of a state; wider ones have room for all that is summed up
 RELAY_WEIGHT = 64  # of a relay of counts or messages: exact, and v stays far inside 32 bits
 
@@ -128,7 +129,8 @@ def _scaling(
     incoming = tuple(p for p in clocked.into(name) if not _written(clocked, p, host, written))
     if other:
         scale = np.full(pop.size, other.scale(pop.membrane, chip))
-        return Scaling(scale, gain, peak or Peaks(0.0, 0.0), incoming)
+        scaling = Scaling(scale, gain, peak or Peaks(0.0, 0.0), incoming)
+        return _sending(clocked, scaling, chip, known, recipe) if pop.analog else scaling
     if pop.kind == "Relay" and pop.signal != "binary":
         return _repeating(pop.size, incoming[0], gain, known, arithmetic_of(chip).weight_shift)
     cell = pop.cell
@@ -168,7 +170,8 @@ def _scaling(
             unit = known[p.pre].unit if p.pre in known else 0.0
             held.append(_alike(weights[p].row_largest / (unit or 1.0), room, filled))
     room = np.min(held, axis=0)
-    chosen = choose_scales(pop, candidates, room, chip, recipe)
+    chosen = trained_scales(clocked.trained, name, chip, candidates, recipe)
+    chosen = chosen or choose_scales(pop, candidates, room, chip, recipe)
     scaling = Scaling(
         chosen.scale, gain, peak, incoming, followed=followed, classes=chosen.classes,
         exponents={p.name: e for p, e in zip(spiking, chosen.exponents, strict=True)},
@@ -176,11 +179,64 @@ def _scaling(
     )  # fmt: skip
     if cell.spiking or not any(p.pre == name for p in clocked.projections):
         return scaling
-    scaling = replace(scaling, weight_shift=arithmetic.weight_shift)
+    return _with_unit(replace(scaling, weight_shift=arithmetic.weight_shift), chip)
+
+
+def _with_unit(scaling: Scaling, chip: Chip) -> Scaling:
+    """Return the same with the unit of messages that hold the peak of v."""
     full = float(scaling.full.max(initial=1.0))  # one, as what is sent has one unit
-    largest = max((HEADROOM if peak.is_seen else 1.0) * peak.v * full, 1.0)
-    shift = max(1, int(np.ceil(np.log2(largest / ((1 << (chip.message_bits - 1)) - 1)))))
+    largest = max((HEADROOM if scaling.peak.is_seen else 1.0) * scaling.peak.v * full, 1.0)
+    shift = max(1, int(np.ceil(np.log2(largest / _most_of(chip)))))
     return replace(scaling, message_shift=shift, unit=full / (1 << shift))
+
+
+def _most_of(chip: Chip) -> int:
+    """Return the largest payload of a message."""
+    return (1 << (chip.message_bits - 1)) - 1
+
+
+def _sending(
+    clocked: Clocked, scaling: Scaling, chip: Chip, known: Mapping[str, Scaling], recipe: Recipe
+) -> Scaling:
+    """Return the scaling of a kind that sends messages and has its own integers.
+
+    Its own scale; a larger one, sixteen times at most, where weights from spikes would not fill
+    their bits; a smaller one where they, what the host writes or sixteen times what was seen would
+    not fit; and a little smaller so that the largest of the first weights fills its bits. Where
+    nothing was seen, a message lies in the middle of the state's bits at its own scale.
+    """
+    arithmetic, limits, peak = arithmetic_of(chip), chip.limits, scaling.peak
+    aligned = 1 << arithmetic.weight_shift
+    own = wanted = float(scaling.scale.max())
+    held = [FAR * own]
+    filled: list[float] = []
+    for each in scaling.incoming:
+        weights = Scaled(each.matrix, scaling.gain)
+        graded = clocked.populations[each.pre].signal == "analog"
+        if not weights.largest or (graded and each.pre not in known):  # not yet known: in a loop
+            continue
+        full = full_of(grid_of(weights.extent, chip, recipe.wish(each.name).bits[0]))
+        unit = known[each.pre].unit if graded else 1.0
+        filled.append(full * unit / weights.largest)
+        if not graded:
+            wanted = max(wanted, filled[-1])
+            held.append(filled[-1] * 2.0**limits.weight_exponent.high)
+    if peak.drive:
+        most = limits.bias_mantissa.high << limits.bias_exponent.high
+        held.append(most / (HEADROOM * peak.drive * aligned))
+    if peak.v:
+        held.append(arithmetic.largest_state / (FAR * peak.v * aligned))
+    scale = min(wanted, *held)
+    if filled:
+        scale = filled[0] * 2.0 ** np.floor(np.log2(scale / filled[0]) + 1e-9)
+    if not peak.v:
+        middle = (arithmetic.state_bits - chip.message_bits) // 2
+        peak = replace(peak, v=(_most_of(chip) << middle) / (own * aligned), is_seen=False)
+    found = replace(
+        scaling, scale=np.full(scaling.scale.size, scale), peak=peak,
+        weight_shift=arithmetic.weight_shift,
+    )  # fmt: skip
+    return _with_unit(found, chip)
 
 
 def _alike(largest: Array, room: Array, full: int) -> Array:

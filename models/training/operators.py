@@ -94,14 +94,12 @@ def _conv(node: Conv1d | Conv2d, kernel: Any, x: Any) -> Any:
     """Return the cross-correlation, as PyTorch defines it."""
     import jax.lax as lax
 
-    if isinstance(node, Conv1d):
-        stride, dilation, padding = (node.stride,), (node.dilation,), (tuple(node.padding),)
-    else:
-        stride, dilation = node.stride, node.dilation
-        padding = tuple(
-            (zeros, zeros + more)
-            for zeros, more in zip(node.padding, node.more_behind, strict=True)
-        )
+    stride: tuple[int, ...] = (node.stride,) if isinstance(node, Conv1d) else node.stride
+    dilation: tuple[int, ...] = (node.dilation,) if isinstance(node, Conv1d) else node.dilation
+    padding = [(node.padding[0], node.padding[1])]
+    if isinstance(node, Conv2d):
+        before_behind = zip(node.padding, node.more_behind, strict=True)
+        padding = [(zeros, zeros + more) for zeros, more in before_behind]
     flat = x.reshape(-1, *x.shape[2:])
     made = lax.conv_general_dilated(
         flat, kernel, stride, padding, rhs_dilation=dilation, feature_group_count=node.groups

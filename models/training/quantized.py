@@ -25,7 +25,8 @@ from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.network import AvgPool2d, Scale, SumPool2d
 from spikeport.compiler.pipeline import NORMAL_FORM
 from spikeport.compiler.program import Cell, Program, Synapses
-from spikeport.compiler.quantize.arithmetic import Grid
+from spikeport.compiler.quantize.arithmetic import Grid, exponent_of
+from spikeport.compiler.quantize.scale import FLOAT32
 from spikeport.models.neurons.spiking import Spiking
 from spikeport.models.training.lag import late
 from spikeport.models.training.operators import LEARNED, apply, bias_of
@@ -38,18 +39,18 @@ LEVELS = ("tau", "tau_mem", "tau_syn", "v_threshold")  # of neurons, that may be
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """How the weights of one way are held: W' = unit * rint(W' / unit), within low .. high.
+    """How the weights of one way are held: W' = unit * rint(W' / unit), within -most .. most.
 
     Attributes:
         unit: step of the grid times 2^exponent, in weight units: one for all, or one for each
             source, (pre,).
-        low, high: smallest and largest multiple of the unit.
+        most: largest multiple of the unit, on both sides: one more below would need an exponent
+            of its own in the quantizer, which leaves room above too.
         factor: what nodes without parameters multiply a weight by.
     """
 
     unit: Array
-    low: int
-    high: int
+    most: int
     factor: float
 
 
@@ -144,7 +145,7 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
         own = [p for p in named.values() if _is_on(p, route)]
         lists = [_list_of(program, each) for each in own]
         taken |= {each.name for each in own}
-        routes[route] = _held(model, route, own, lists)
+        routes[route] = _held(model, program, clocked, route, own, lists)
     biases: dict[BiasRoute, Held] = {}
     for bias in model.biases:
         own = [p for p in named.values() if p.post == bias.post and _is_bias(model, p, bias)]
@@ -154,8 +155,8 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
         unit = [_unit(_list_of(program, each)) for each in own] or [
             float(np.max(routes[r].unit)) for r in model.routes if r.post == bias.post
         ]
-        low, high = _ends(program, own[0]) if own else (-128, 127)
-        biases[bias] = Held(np.asarray(min(unit)), low, high, _factor(model, bias.nodes))
+        most = _most(_list_of(program, own[0])) if own else 1
+        biases[bias] = Held(np.asarray(min(unit)), most, _factor(model, bias.nodes))
     fixed: dict[str, list[tuple[int, Array]]] = {}
     for each in clocked.projections:
         if each.name in taken:
@@ -230,13 +231,18 @@ def _unit(synapses: Synapses) -> float:
     return float(_grid(synapses).step << synapses.exponent)
 
 
-def _ends(program: Program, projection: Projection) -> tuple[int, int]:
-    grid = _grid(_list_of(program, projection))
-    return grid.low // grid.step, grid.high // grid.step
+def _most(synapses: Synapses) -> int:
+    grid = _grid(synapses)
+    return grid.high // grid.step
 
 
 def _held(
-    model: Trainable, route: Route, own: Sequence[Projection], lists: Sequence[Synapses]
+    model: Trainable,
+    program: Program,
+    clocked: Clocked,
+    route: Route,
+    own: Sequence[Projection],
+    lists: Sequence[Synapses],
 ) -> Held:
     if not own:
         raise LoweringError(
@@ -244,7 +250,9 @@ def _held(
             "they were joined with those of another way, or are all zero",
             "train in floats: leave out quantize",
         )
-    learned = [n for n in route.nodes if LEARNED.get(type(model.net.nodes[n]), ("",))[0] == "weight"]
+    learned = [
+        n for n in route.nodes if LEARNED.get(type(model.net.nodes[n]), ("",))[0] == "weight"
+    ]
     pools = (SumPool2d, AvgPool2d)
     last = next((k for k, n in enumerate(route.nodes) if n in learned), len(route.nodes))
     behind = [n for n in route.nodes[last + 1 :] if isinstance(model.net.nodes[n], pools)]
@@ -254,15 +262,30 @@ def _held(
             "its entries are sums of products, which are rounded as they are",
             "put a neuron between them, or train in floats: leave out quantize",
         )
+    if not learned:
+        return _constant(program, clocked, route, lists[0], _factor(model, route.nodes))
     units = np.asarray([_unit(each) for each in lists])
-    unit = units[:1].reshape(())
+    unit: Array = units[0]
     if (units != units[0]).any():  # one list for each delay, so one for each source
         unit = np.full(model.clocked.populations[route.pre].size, units[0])
         for each, value in zip(own, units, strict=True):
-            unit[np.unique(each.matrix.tocoo().col)] = value
-    grid = _grid(lists[0])
-    low, high = grid.low // grid.step, grid.high // grid.step
-    return Held(unit, low, high, _factor(model, route.nodes))
+            unit[np.unique(each.matrix.nonzero()[1])] = value
+    return Held(unit, _most(lists[0]), _factor(model, route.nodes))
+
+
+def _constant(
+    program: Program, clocked: Clocked, route: Route, synapses: Synapses, factor: float
+) -> Held:
+    """Return how a way without weights is held: as the quantizer will, at the same scales."""
+    scale = program.populations[route.post].scale / (1 << program.arithmetic.weight_shift)
+    grid = _grid(synapses)
+    if synapses.sign_mode != "signed":  # weights of one sign need no bit for it
+        step = 1 << (8 - synapses.weight_bits)
+        grid = Grid(synapses.sign_mode, synapses.weight_bits, 0, 256 - step, step)
+    cell: Any = clocked.populations[route.post].cell
+    largest = float((cell.gain_u * cell.gain_v * scale).max()) * abs(factor)
+    exponent = exponent_of(largest * (1 - FLOAT32), grid)
+    return Held(np.asarray(float(grid.step << exponent)), grid.high // grid.step, factor)
 
 
 def _factor(model: Trainable, nodes: Sequence[str]) -> float:
@@ -414,7 +437,7 @@ class IntegerRun(Run):
         if is_kernel:  # neurons of one channel share a scale
             gain = gain.reshape(value.shape[0], -1)[:, 0]
         exact = value * gain.reshape(-1, *[1] * (value.ndim - 1)) / held.unit
-        steps = jnp.clip(jnp.rint(exact), held.low, held.high)
+        steps = jnp.clip(jnp.rint(exact), -held.most, held.most)
         return through(steps, exact) * held.unit
 
     def into(self, route: Route, sent: Any) -> Any:

@@ -231,7 +231,7 @@ class Run:
 
         def step(carry: Any, arriving: Any) -> Any:
             states, behind = dict(carry[0]), dict(carry[1])
-            seen = {}
+            seen: dict[str, Any] = {}
             for name in members:
                 received = arriving[name]
                 for route in inner:

@@ -30,6 +30,7 @@ from spikeport.cli.options import (
 from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
 from spikeport.cli.quantize_file import quantize
 from spikeport.cli.recipe_options import Correct, Decays, Ranges, Rounding, Scales, Weights
+from spikeport.cli.train_file import train
 
 app = typer.Typer(
     name="spikeport",
@@ -376,6 +377,7 @@ def export(
 
 
 app.command()(quantize)
+app.command()(train)
 app.command()(about.doctor)
 app.command()(about.demo)
 app.command()(about.chips)
