@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeport import __version__
-from spikeport.compiler.errors import OutputError
+from spikeport.compiler.errors import Interrupted, OutputError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
-from spikeport.compiler.load.whole_file import whole_file
 from spikeport.compiler.load.write_nir import write_network
 from spikeport.compiler.network import Input, Network
-from spikeport.files import check_folder
+from spikeport.files import check_folder, write_text
+from spikeport.models.training.change_recipe import changed
 from spikeport.models.training.checkpoint import (
     NAME,
     Checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from spikeport.models.training.errors import Interrupted
 from spikeport.models.training.prepare import Prepared, prepare
-from spikeport.models.training.read_recipe import checked_recipe, read_recipe
+from spikeport.models.training.read_recipe import checked_recipe, recipe_in
 from spikeport.models.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ def train(
     recipe: str | Path | Mapping[str, Any] | TrainingRecipe,
     out: str | Path | None = None,
     *,
+    settings: Sequence[str] = (),
     resume: bool = False,
     force: bool = False,
     checkpoint_every: float = EVERY,
@@ -71,6 +71,7 @@ def train(
         recipe: path of a YAML file, the same as a mapping, or a recipe that was read.
         out: folder for net.nir, card.json, card.md, log.jsonl and checkpoint.npz; None keeps
             nothing.
+        settings: `KEY=VALUE` on top of a recipe, such as `seed=3`, see `change_recipe.py`.
         resume: go on from the checkpoint in `out`.
         force: replace the training in `out`.
         checkpoint_every: seconds between two checkpoints within an epoch; each epoch ends with one.
@@ -88,10 +89,15 @@ def train(
         MissingError: jax or optax is not installed.
     """
     path = Path(recipe) if isinstance(recipe, str | Path) else None
-    if path is not None:
-        asked = read_recipe(path)
+    if isinstance(recipe, TrainingRecipe):
+        asked = (
+            recipe
+            if not settings
+            else checked_recipe(changed(recipe.plain(), settings, Path.cwd()))
+        )
     else:
-        asked = recipe if isinstance(recipe, TrainingRecipe) else checked_recipe(recipe)
+        content = recipe_in(path) if path is not None else recipe
+        asked = checked_recipe(changed(content, settings, Path.cwd()), path.name if path else "the recipe")
     folder = None if out is None else _check_out(Path(out), resume, force)
     base = Path(beside) if beside is not None else path.parent if path is not None else Path()
     given = prepare(asked, base, _compiler(asked, base))
@@ -114,7 +120,7 @@ def _trained(
         if folder is None:
             return
         write_checkpoint(folder / NAME, held, given.recipe, given.digest)
-        _write(folder / FILES["log"], "".join(json.dumps(row) + "\n" for row in held.history))
+        write_text(folder / FILES["log"], "".join(json.dumps(row) + "\n" for row in held.history))
 
     if folder is not None:
         _clear(folder, start is not None)
@@ -127,8 +133,8 @@ def _trained(
     plain = card(given, trained, __version__)
     if folder is not None:
         write_network(trained.network, folder / FILES["network"])
-        _write(folder / FILES["page"], as_markdown(plain))
-        _write(folder / FILES["card"], json.dumps(plain, indent=1, allow_nan=False) + "\n")
+        write_text(folder / FILES["page"], as_markdown(plain))
+        write_text(folder / FILES["card"], json.dumps(plain, indent=1, allow_nan=False) + "\n")
     return Training(trained.network, plain, trained.last.history)
 
 
@@ -157,11 +163,6 @@ def _compiler(recipe: TrainingRecipe, beside: Path) -> Compile | None:
         return compile_network(net, chip, calibration=x, kind=kind, recipe=how)
 
     return compiled
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
 
 
 def _check_out(folder: Path, resume: bool, force: bool) -> Path:

@@ -40,14 +40,27 @@ def read_plain_yaml(path: Path, noun: str, wrong: type[SpikeportError], advice: 
         raise wrong(f"{path.name} is too large for {noun}", f"more than {LARGEST_FILE} bytes",
                     advice)  # fmt: skip
     try:
-        return _tuples(_plain(raw.decode("utf8")))
+        return plain_yaml(raw.decode("utf8"))
     except UnicodeDecodeError:
         why = "it is not UTF-8 text"
+    except ValueError as error:
+        why = str(error)
+    raise wrong(f"{path.name} is not {noun}", why, advice) from None
+
+
+def plain_yaml(text: str) -> Any:
+    """Return what YAML text says; lists are tuples.
+
+    Raises:
+        ValueError: why it is not plain YAML.
+    """
+    try:
+        return _tuples(_plain(text))
     except YAMLError as error:
         why = _reason(error)
     except (ValueError, RecursionError) as error:
         why = str(error)[:300] or type(error).__name__
-    raise wrong(f"{path.name} is not {noun}", why, advice) from None
+    raise ValueError(why)
 
 
 def _plain(text: str) -> Any:

@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from spikeport.compiler.errors import nearest
+from spikeport.compiler.errors import RecipeError, nearest
 from spikeport.compiler.load.plain_yaml import read_plain_yaml
-from spikeport.models.training.errors import RecipeError
 from spikeport.models.training.recipe import TrainingRecipe
 
 ADVICE = "compare it with the recipe in docs/training.md"
@@ -23,8 +22,16 @@ def read_recipe(path: Path) -> TrainingRecipe:
     Raises:
         RecipeError: it cannot be read, or says something that cannot be followed.
     """
-    content = read_plain_yaml(path, "a training recipe", RecipeError, ADVICE)
-    return checked_recipe(content, path.name)
+    return checked_recipe(recipe_in(path), path.name)
+
+
+def recipe_in(path: Path) -> Any:
+    """Return the plain values in a YAML file, not checked yet.
+
+    Raises:
+        RecipeError: it cannot be read, or is no plain YAML.
+    """
+    return read_plain_yaml(path, "a training recipe", RecipeError, ADVICE)
 
 
 def checked_recipe(content: Any, name: str = "the recipe") -> TrainingRecipe:

@@ -27,6 +27,12 @@ def train(
         typer.Option("--out", help="folder for net.nir, card.json, card.md, log.jsonl and "
                      "checkpoint.npz; new or empty"),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE",
+                     help="instead of what the recipe says, such as seed=3, network=NET.nir, "
+                     "data.folder=DIR; can be given again"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on from the checkpoint in --out, bit for bit")
     ] = False,
@@ -59,7 +65,7 @@ def train(
 
     with training_bar() as show:
         done = training.train(
-            shipped().get(str(recipe), recipe), out, resume=resume, force=force,
+            shipped().get(str(recipe), recipe), out, settings=settings or (), resume=resume, force=force,
             checkpoint_every=checkpoint_every, progress=show,
             say=lambda text: say(f"warning: {text}"),
         )  # fmt: skip
