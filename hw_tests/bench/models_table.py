@@ -219,6 +219,7 @@ def write(found: list[Found], mnist: Path | None) -> None:
         net = where / f"{name}-0" / "net.nir"
         if net.stat().st_size <= LARGEST:
             shutil.copy(net, SHIPPED / f"{name}.nir")
+            shutil.copy(net.with_name("card.md"), SHIPPED / f"{name}.md")
 
 
 def main() -> None:

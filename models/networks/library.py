@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import nir
@@ -57,3 +58,19 @@ def build(name: str, *, seed: int = 0, **sizes: Any) -> nir.NIRGraph:
                 f"take {nearest(size, known)}",
             )
     return NETWORKS[name](seed=seed, **sizes)
+
+
+def shipped(name: str) -> Path:
+    """Return the file of a trained network that comes with the package; docs/models.md lists them.
+
+    Raises:
+        GraphError: there is no such network.
+    """
+    found = {path.stem: path for path in (Path(__file__).parent / "shipped").glob("*.nir")}
+    if name not in found:
+        raise GraphError(
+            f"no trained network {name!r} comes with the package",
+            f"there are {', '.join(sorted(found))}",
+            f"take {nearest(name, found)}" if found else "train it: spikeport train --list",
+        )
+    return found[name]

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.compiler.errors import CheckpointError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.whole_file import whole_file
 from spikeport.compiler.network import Network
-from spikeport.models.training.errors import CheckpointError
 from spikeport.models.training.recipe import TrainingRecipe, decisive
 
 NAME = "checkpoint.npz"

@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from spikeport.compiler.errors import CheckpointError, Interrupted
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.measure.decode import OF_SPIKES, OF_V
 from spikeport.compiler.network import Network
 from spikeport.models.training.checkpoint import Checkpoint
-from spikeport.models.training.errors import CheckpointError, Interrupted
 from spikeport.models.training.integers import InIntegers, in_integers
 from spikeport.models.training.prepare import Prepared, padded
 from spikeport.models.training.step import Compiled, Runner, Told, compiled, on_device

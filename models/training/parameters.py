@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.compiler.errors import RecipeError
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.semantics import Semantics
-from spikeport.models.training.errors import RecipeError
 from spikeport.models.training.lag import LONGEST
 
 #: Field of a node -> what a recipe calls it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import spikeport.models.neurons  # noqa: F401 - registers the neuron kinds
-from spikeport.compiler.errors import nearest
+from spikeport.compiler.errors import MissingError, RecipeError, nearest
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.nir import read_network
 from spikeport.compiler.measure.decode import check_decoder, needs_v
@@ -21,7 +21,6 @@ from spikeport.models.data.batches import batches
 from spikeport.models.data.dataset import Dataset
 from spikeport.models.data.library import open_data
 from spikeport.models.training.checkpoint import network_digest
-from spikeport.models.training.errors import RecipeError, without_jax
 from spikeport.models.training.parameters import Coordinates, coordinates
 from spikeport.models.training.recipe import NetworkPart, TrainingRecipe
 
@@ -118,7 +117,11 @@ def prepare(
         import jax  # noqa: F401
         import optax  # noqa: F401
     except ImportError as error:
-        raise without_jax(error) from None
+        raise MissingError(
+            "training needs jax and optax",
+            " ".join(str(error).split())[:160],
+            'pip install "spikeport[train]"',
+        ) from None
     net = open_network(recipe.network, beside, recipe.seed)
     folder = None if recipe.data.folder is None else beside / recipe.data.folder
     data = open_data(recipe.data.name, folder, **recipe.data.options)

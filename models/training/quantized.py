@@ -24,34 +24,16 @@ from spikeport.compiler.errors import LoweringError
 from spikeport.compiler.kinds import STEPS, Array
 from spikeport.compiler.network import AvgPool2d, Scale, SumPool2d
 from spikeport.compiler.pipeline import NORMAL_FORM
-from spikeport.compiler.program import Cell, Program, Synapses
-from spikeport.compiler.quantize.arithmetic import Grid, exponent_of
-from spikeport.compiler.quantize.scale import FLOAT32
-from spikeport.models.neurons.spiking import Spiking
+from spikeport.compiler.program import Cell, Program
+from spikeport.models.neurons.spiking import EXACT, Spiking
+from spikeport.models.training.held import Held, held_bias, held_weights, list_of
 from spikeport.models.training.lag import late
-from spikeport.models.training.operators import LEARNED, apply, bias_of
+from spikeport.models.training.operators import apply, bias_of
 from spikeport.models.training.simulator import Ran, Run, Trainable, cast
 from spikeport.models.training.wiring import BiasRoute, Route
 
 EXACT_FLOAT32 = 1 << 24  # sums of integers below it are exact in float32, in any order
 LEVELS = ("tau", "tau_mem", "tau_syn", "v_threshold")  # of neurons, that may be learned here
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """How the weights of one way are held: W' = unit * rint(W' / unit), within -most .. most.
-
-    Attributes:
-        unit: step of the grid times 2^exponent, in weight units: one for all, or one for each
-            source, (pre,).
-        most: largest multiple of the unit, on both sides: one more below would need an exponent
-            of its own in the quantizer, which leaves room above too.
-        factor: what nodes without parameters multiply a weight by.
-    """
-
-    unit: Array
-    most: int
-    factor: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +72,8 @@ class Quantized:
         inputs = {name: jnp.zeros((1, 1, self.clocked.populations[name].size), jnp.float64)
                   for name in self.clocked.inputs}  # fmt: skip
         as_arrays = {key: jnp.asarray(value, jnp.float64) for key, value in params.items()}
-        run = IntegerRun(self, as_arrays, inputs, _unused, ())
+        run = IntegerRun(self, as_arrays, inputs, EXACT, ())
         return {key: np.asarray(value) for key, value in run.snapped(as_arrays).items()}
-
-
-def _refuse(*_: Any) -> Any:
-    raise NotImplementedError
-
-
-_unused = Spiking(_refuse, _refuse, _refuse)
 
 
 def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Quantized:
@@ -138,25 +113,20 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
             "the host computes their first layer",
             "encode them as spikes: encoder: bernoulli",
         )
-    named = {each.name: each for each in clocked.projections}
     taken: set[str] = set()
     routes: dict[Route, Held] = {}
     for route in model.routes:
-        own = [p for p in named.values() if _is_on(p, route)]
-        lists = [_list_of(program, each) for each in own]
+        own = [p for p in clocked.projections if _is_on(p, route)]
         taken |= {each.name for each in own}
-        routes[route] = _held(model, program, clocked, route, own, lists)
+        routes[route] = held_weights(model, program, clocked, route, own)
     biases: dict[BiasRoute, Held] = {}
     for bias in model.biases:
-        own = [p for p in named.values() if p.post == bias.post and _is_bias(model, p, bias)]
+        own = [p for p in clocked.projections if p.post == bias.post and _is_bias(model, p, bias)]
         if not own and f"{bias.node}.bias" not in learned:
             continue
         taken |= {each.name for each in own}
-        unit = [_unit(_list_of(program, each)) for each in own] or [
-            float(np.max(routes[r].unit)) for r in model.routes if r.post == bias.post
-        ]
-        most = _most(_list_of(program, own[0])) if own else 1
-        biases[bias] = Held(np.asarray(min(unit)), most, _factor(model, bias.nodes))
+        beside = [held for route, held in routes.items() if route.post == bias.post]
+        biases[bias] = held_bias(model, program, bias, own, beside)
     fixed: dict[str, list[tuple[int, Array]]] = {}
     for each in clocked.projections:
         if each.name in taken:
@@ -167,7 +137,7 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
                 "several nodes were folded into its weights",
                 "train in floats: leave out quantize",
             )
-        synapses = _list_of(program, each)
+        synapses = list_of(program, each)
         column = _array(synapses.mantissa).astype(np.int64) << synapses.exponent
         fixed.setdefault(each.post, []).append((each.delay, column[:, 0]))
     return Quantized(model, clocked, program, routes, biases, fixed)
@@ -204,106 +174,6 @@ def _is_bias(model: Trainable, projection: Projection, bias: BiasRoute) -> bool:
     of_routes = ("+".join(r.nodes) for r in model.routes
                  if r.post == bias.post and r.nodes[-len(chain):] == chain)  # fmt: skip
     return ".bias" in projection.name and any(name.partition(" (")[0] == each for each in of_routes)
-
-
-def _list_of(program: Program, projection: Projection) -> Synapses:
-    found = [s for s in program.synapses
-             if s.projection == projection.name and s.post == projection.post]  # fmt: skip
-    if len(found) != 1 or found[0].exponent < 0:
-        raise LoweringError(
-            f"the weights of {projection.name!r} are held in {len(found)} lists",
-            "the trainer rounds each weight by itself, to one list",
-            "quantize with plain bits: weights: '8'",
-        )
-    return found[0]
-
-
-def _grid(synapses: Synapses) -> Grid:
-    """Return the grid of weights of both signs: a weight may change its own while it learns."""
-    if synapses.sign_mode == "signed":
-        high = (1 << (synapses.weight_bits - 1)) - 1
-        return Grid("signed", synapses.weight_bits, -high - 1, high)
-    step = 1 << (9 - synapses.weight_bits)
-    return Grid("mixed", synapses.weight_bits, -256, 256 - step, step)
-
-
-def _unit(synapses: Synapses) -> float:
-    return float(_grid(synapses).step << synapses.exponent)
-
-
-def _most(synapses: Synapses) -> int:
-    grid = _grid(synapses)
-    return grid.high // grid.step
-
-
-def _held(
-    model: Trainable,
-    program: Program,
-    clocked: Clocked,
-    route: Route,
-    own: Sequence[Projection],
-    lists: Sequence[Synapses],
-) -> Held:
-    if not own:
-        raise LoweringError(
-            f"no weights lead from {route.pre!r} to {route.post!r} over {'+'.join(route.nodes)}",
-            "they were joined with those of another way, or are all zero",
-            "train in floats: leave out quantize",
-        )
-    learned = [
-        n for n in route.nodes if LEARNED.get(type(model.net.nodes[n]), ("",))[0] == "weight"
-    ]
-    pools = (SumPool2d, AvgPool2d)
-    last = next((k for k, n in enumerate(route.nodes) if n in learned), len(route.nodes))
-    behind = [n for n in route.nodes[last + 1 :] if isinstance(model.net.nodes[n], pools)]
-    if len(learned) > 1 or (behind and learned):
-        raise LoweringError(
-            f"{'+'.join(learned + behind)} are one matrix of weights on the chip",
-            "its entries are sums of products, which are rounded as they are",
-            "put a neuron between them, or train in floats: leave out quantize",
-        )
-    if not learned:
-        return _constant(program, clocked, route, lists[0], _factor(model, route.nodes))
-    units = np.asarray([_unit(each) for each in lists])
-    unit: Array = units[0]
-    if (units != units[0]).any():  # one list for each delay, so one for each source
-        unit = np.full(model.clocked.populations[route.pre].size, units[0])
-        for each, value in zip(own, units, strict=True):
-            unit[np.unique(each.matrix.nonzero()[1])] = value
-    return Held(unit, _most(lists[0]), _factor(model, route.nodes))
-
-
-def _constant(
-    program: Program, clocked: Clocked, route: Route, synapses: Synapses, factor: float
-) -> Held:
-    """Return how a way without weights is held: as the quantizer will, at the same scales."""
-    scale = program.populations[route.post].scale / (1 << program.arithmetic.weight_shift)
-    grid = _grid(synapses)
-    if synapses.sign_mode != "signed":  # weights of one sign need no bit for it
-        step = 1 << (8 - synapses.weight_bits)
-        grid = Grid(synapses.sign_mode, synapses.weight_bits, 0, 256 - step, step)
-    cell: Any = clocked.populations[route.post].cell
-    largest = float((cell.gain_u * cell.gain_v * scale).max()) * abs(factor)
-    exponent = exponent_of(largest * (1 - FLOAT32), grid)
-    return Held(np.asarray(float(grid.step << exponent)), grid.high // grid.step, factor)
-
-
-def _factor(model: Trainable, nodes: Sequence[str]) -> float:
-    """Return what the nodes without weights multiply by, where that is one number."""
-    factor = 1.0
-    for name in nodes:
-        node = model.net.nodes[name]
-        if isinstance(node, AvgPool2d):
-            factor /= node.kernel_size[0] * node.kernel_size[1]
-        elif isinstance(node, Scale):
-            if np.ptp(node.scale):
-                raise LoweringError(
-                    f"{name!r} multiplies each element by a number of its own",
-                    "the trainer rounds weights behind one common factor",
-                    f"fold {name!r} into the weights",
-                )
-            factor *= float(node.scale.ravel()[0])
-    return factor
 
 
 def through(rounded: Any, smooth: Any) -> Any:

@@ -56,6 +56,8 @@ class Trainable:
         clocked: the same under its clock.
         routes, biases: what leads into each population.
         initial: `NODE.field` -> array in the network's own units, float64; all that can be learned.
+        unroll: how many steps are compiled as one outside loops: a loop's own cost is that of a
+            small layer, but each step takes its time to compile.
     """
 
     net: Network
@@ -63,6 +65,7 @@ class Trainable:
     routes: Sequence[Route]
     biases: Sequence[BiasRoute]
     initial: Mapping[str, Array]
+    unroll: int = 8
 
     @property
     def output(self) -> str:
@@ -247,13 +250,10 @@ class Run:
             shown = {name: self.v_of(name, states[name]) for name in members if name in self.watch}
             return (states, behind), (seen, shown)
 
-        _, (sent, v) = jax.lax.scan(step, (states, behind), heard, unroll=self._unroll(inner))
+        unroll = 1 if inner else min(self.steps, self.model.unroll)
+        _, (sent, v) = jax.lax.scan(step, (states, behind), heard, unroll=unroll)
         self.sent |= sent
         self.v |= v
-
-    def _unroll(self, inner: Sequence[Route]) -> int:
-        """Return how many steps are compiled as one: a loop's own cost is that of a small layer."""
-        return 1 if inner else min(self.steps, 8)
 
     def _start(self, name: str, cell: Any) -> dict[str, Any]:
         import jax.numpy as jnp
@@ -306,7 +306,9 @@ class Run:
             return self.into(route, sent[None])[0]
         past = behind[route.pre]
         if route.lag == 0:
-            past = jnp.concatenate([past, seen[route.pre][None]])
+            # What is sent later in this step is a step late at least, so any value will do for it.
+            now = seen.get(route.pre, jnp.zeros(past.shape[1:], past.dtype))
+            past = jnp.concatenate([past, now[None]])
         else:
             past = past[: past.shape[0] - route.lag + 1]
         return self.into(route, past)[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spikeport.models.training.errors import TrainingError
+from spikeport.compiler.errors import TrainingError
 
 #: Above this share of steps with a spike a population is said to be saturated.
 SATURATED = 0.95
