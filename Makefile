@@ -3,7 +3,7 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize models chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -67,6 +67,10 @@ bench-place: dev ## placement beside other strategies
 
 bench-quantize: dev ## what quantization keeps of the real cases beside its targets, with the commands
 	@.venv/bin/python -m hw_tests.bench.bench_quantize $(if $(ONLY),--only "$(ONLY)")
+
+MNIST ?= ../shared/cases/data_mnist_t10k
+models: dev ## train every network of the library, three seeds, and print the table of docs/models.md; MNIST's test set from MNIST=FOLDER
+	@.venv/bin/python -m hw_tests.bench.models_table --mnist $(MNIST) $(if $(ONLY),--only $(ONLY))
 
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
 	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs

@@ -119,6 +119,24 @@ class OutputError(SpikeportError):
     """Something is already where the result should go."""
 
 
+class RecipeError(SpikeportError):
+    """A training recipe says something that cannot be followed."""
+
+
+class TrainingError(SpikeportError):
+    """Training cannot go on: the loss is no number, or nothing is sent any more."""
+
+
+class CheckpointError(SpikeportError):
+    """A checkpoint cannot be read, or belongs to another training."""
+
+
+class Interrupted(SpikeportError):
+    """Somebody ended the training; what was reached is kept."""
+
+    exit_code = 130
+
+
 class MissingError(SpikeportError):
     """Something that the machine should have is not there."""
 
@@ -132,10 +150,9 @@ class BackendError(SpikeportError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return which of the known names is most like a word, for advice; the first of them if none.
+    """Return which of the known names is most like a word, for advice; "" if none is known.
 
     >>> nearest("arctam", ["fast_sigmoid", "arctan"])
     'arctan'
     """
-    names = list(known)
-    return next(iter(get_close_matches(word[:60], names, 1, 0.0)), names[0])
+    return next(iter(get_close_matches(word[:60], list(known), 1, 0.0)), "")

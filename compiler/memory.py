@@ -84,6 +84,23 @@ def check_memory(need: int, allowed: int, what: str, fix: str, enough: int | Non
     )
 
 
+def check_free(need: int, what: str, fix: str) -> None:
+    """Refuse what needs more memory than `SHARE` of what is free, before any is taken.
+
+    Args:
+        need: bytes.
+        what: needs it, with a verb in the singular to follow.
+        fix: what to do.
+
+    Raises:
+        MemoryLimit: both figures, and what to do.
+    """
+    allowed = allowed_memory()
+    if need > allowed:
+        why = f"{in_words(allowed)} may be taken, {SHARE:.0%} of what is free"
+        raise MemoryLimit(f"{what} needs {in_words(need)} of memory", why, fix)
+
+
 def _enough(need: int) -> str:
     """Return a size, as `in_bytes` reads it, that is not below `need`."""
     power = min((max(need, 1).bit_length() - 1) // 10, len(UNITS) - 1)

@@ -24,13 +24,11 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]
 
 
-def keep_magnitudes(
-    _app: Any, _what: str, _name: str, _obj: Any, _opts: Any, lines: list[str]
-) -> None:
-    """Let |x| in a docstring be a magnitude; reStructuredText would look for a substitution."""
-    lines[:] = [re.sub(r"(?<![`\\])\|(?=\w)", r"\|", line) for line in lines]
+def keep_signs(_app: Any, _what: str, _name: str, _obj: Any, _opts: Any, lines: list[str]) -> None:
+    """Let |x| be a magnitude and (samples, *n) a shape, not reStructuredText's own signs."""
+    lines[:] = [re.sub(r"(?<![`\\])(\||\*(?=\w+[),]))(?=\w)", r"\\\1", line) for line in lines]
 
 
 def setup(app: Any) -> None:
     """Connect what these pages need; Sphinx calls it."""
-    app.connect("autodoc-process-docstring", keep_magnitudes)
+    app.connect("autodoc-process-docstring", keep_signs)

@@ -6,8 +6,10 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import platformdirs
@@ -17,6 +19,7 @@ from spikeport.backends.lava import environment
 from spikeport.compiler.errors import MissingError
 
 COMPILERS = ("cc", "gcc", "clang")
+ASK_JAX = "import jax; print(jax.__version__, *{each.platform for each in jax.devices()})"
 
 
 def examine() -> dict[str, Any]:
@@ -25,9 +28,10 @@ def examine() -> dict[str, Any]:
     Returns:
         `spikeport`, `python` {version, executable}, `platform`, `cores`, `packages` and `extras`
         {name: version, or None where it is absent}, `lava` {python, version} (both None without
-        Lava), `compiler` (path of a C compiler or None), `engine` of the emulator (`c`, or
-        `numpy` where C was not built), `folders` {name: path}, and `missing`, a list of
-        {what, why, fix}: empty when all is well.
+        Lava), `train` {jax, device} (version, and `cpu`, `gpu` or `tpu`; both None without jax),
+        `compiler` (path of a C compiler or None), `engine` of the emulator (`c`, or `numpy` where
+        C was not built), `folders` {name: path}, and `missing`, a list of {what, why, fix}: empty
+        when all is well.
     """
     missing: list[dict[str, str]] = []
     packages, extras = _packages()
@@ -45,6 +49,7 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "extras": extras,
         "lava": _lava(missing),
+        "train": _train(missing),
         "compiler": compiler,
         "engine": _engine(compiler, missing),
         "folders": {
@@ -76,6 +81,28 @@ def _lava(missing: list[dict[str, str]]) -> dict[str, str | None]:
     except MissingError as error:
         missing.append({"what": error.what, "why": error.why, "fix": error.fix})
         return {"python": None, "version": None}
+
+
+def _train(missing: list[dict[str, str]]) -> dict[str, str | None]:
+    """Ask jax, in a process of its own: it is slow to import and takes a GPU's memory."""
+    if find_spec("jax") is None:
+        return {"jax": None, "device": None}
+    try:
+        told = subprocess.run([sys.executable, "-c", ASK_JAX], capture_output=True, text=True,
+                              timeout=60, check=False)  # fmt: skip
+        version, _, device = told.stdout.strip().partition(" ")
+        why = told.stderr.strip().rpartition("\n")[2]
+    except subprocess.TimeoutExpired:
+        version, device, why = "", "", "it did not answer within 60 s"
+    if not device:
+        missing.append(
+            {
+                "what": "jax does not work",
+                "why": why[:200],
+                "fix": 'pip install --force-reinstall "spikeport[train]"',
+            }
+        )
+    return {"jax": version or None, "device": device or None}
 
 
 def _packages() -> tuple[dict[str, str | None], dict[str, str | None]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from spikeport.compiler.errors import OutputError
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.load.whole_file import whole_file
 
 
 def check_file(path: Path) -> Path:
@@ -42,21 +43,16 @@ def check_file(path: Path) -> Path:
     return path
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write an .npz: a temporary file beside it, synced, then renamed."""
-    import tempfile  # it takes longer to import than a small run, which may write nothing
+def write_text(path: Path, text: str) -> None:
+    """Put UTF-8 text at `path` in one stroke: a reader sees the old file or the new one."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
 
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.rename(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write an .npz that appears whole or not at all."""
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def check_folder(folder: Path) -> Path:

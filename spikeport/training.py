@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeport import __version__
-from spikeport.compiler.errors import Interrupted, OutputError
+from spikeport.compiler.errors import Interrupted, OutputError, SpikeportError
 from spikeport.compiler.image import Image
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.write_nir import write_network
@@ -89,15 +89,13 @@ def train(
         MissingError: jax or optax is not installed.
     """
     path = Path(recipe) if isinstance(recipe, str | Path) else None
+    content: Any = recipe
     if isinstance(recipe, TrainingRecipe):
-        asked = (
-            recipe
-            if not settings
-            else checked_recipe(changed(recipe.plain(), settings, Path.cwd()))
-        )
-    else:
-        content = recipe_in(path) if path is not None else recipe
-        asked = checked_recipe(changed(content, settings, Path.cwd()), path.name if path else "the recipe")
+        content = recipe.plain()
+    elif path is not None:
+        content = recipe_in(path)
+    name = path.name if path is not None else "the recipe"
+    asked = checked_recipe(changed(content, settings, Path.cwd()), name)
     folder = None if out is None else _check_out(Path(out), resume, force)
     base = Path(beside) if beside is not None else path.parent if path is not None else Path()
     given = prepare(asked, base, _compiler(asked, base))
@@ -129,6 +127,11 @@ def _trained(
     except Interrupted:
         if folder is None:
             raise KeyboardInterrupt from None  # nothing was kept
+        raise
+    except SpikeportError:
+        if folder is not None:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
         raise
     plain = card(given, trained, __version__)
     if folder is not None:
@@ -174,7 +177,10 @@ def _check_out(folder: Path, resume: bool, force: bool) -> Path:
     if resume and force:
         raise OutputError("--resume and --force exclude each other", "the one goes on, the other "
                           "begins anew", "leave out one")  # fmt: skip
-    held = set(os.listdir(folder)) if folder.is_dir() else set()
+    try:
+        held = set(os.listdir(folder)) if folder.is_dir() else set()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
     ours = {name for name in held if not name.endswith(".part")} <= set(FILES.values())
     if resume or not held or (force and ours):
         return folder if held else check_folder(folder)
@@ -189,7 +195,13 @@ def _check_out(folder: Path, resume: bool, force: bool) -> Path:
 
 def _clear(folder: Path, resumed: bool) -> None:
     """Make the folder, and remove what an older training left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in () if resumed else FILES.values():
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in () if resumed else FILES.values():
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder} cannot be used", error.strerror or "", "choose another --out")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
-from spikeport.compiler.errors import LoweringError
+from spikeport.compiler.errors import LoweringError, nearest
 from spikeport.compiler.fabric import Lists
 from spikeport.compiler.quantize.arithmetic import LOIHI
 from spikeport.compiler.quantize.recipe import Recipe, Wish
@@ -27,11 +25,10 @@ def check_recipe(recipe: Recipe, clocked: Clocked, chip: Chip, seen: bool) -> No
     names = {each.name for each in clocked.projections}
     for name, wish in recipe.weights.items():
         if name and name not in names:
-            near = get_close_matches(name, names, 1) or sorted(names)[:1] or [""]
             raise LoweringError(
                 f"there are no weights {name!r}",
                 f"projections are {', '.join(sorted(names)[:8])}",
-                f"--weights {near[0]}={wish}",
+                f"--weights {nearest(name, sorted(names))}={wish}",
             )
         _check_wish(name, wish, chip)
         _check_graded(name, wish, clocked)

@@ -93,7 +93,7 @@ THEIRS = (
     Job("w3", "nest", "1 thread"),
 )
 #: Peers whose environment has another name than they.
-ENVIRONMENTS = {"brian2-loihi": "brian2"}
+ENVIRONMENTS = {"brian2-loihi": "brian2", "snntorch": "torch"}
 
 
 def interpreter(peer: str) -> Path | None:

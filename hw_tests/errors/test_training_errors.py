@@ -16,7 +16,13 @@ pytest.importorskip("optax")
 
 import spikeport as sp
 from spikeport.cli import main
-from spikeport.compiler.errors import DataError, OutputError
+from spikeport.compiler.errors import (
+    CheckpointError,
+    DataError,
+    OutputError,
+    RecipeError,
+    TrainingError,
+)
 from spikeport.compiler.network import Affine, Input, Network, Output
 from spikeport.compiler.semantics import Semantics
 from spikeport.models.data.dataset import Dataset, still
@@ -28,7 +34,6 @@ from spikeport.models.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from spikeport.models.training.errors import CheckpointError, RecipeError, TrainingError
 from spikeport.models.training.prepare import prepared
 from spikeport.models.training.read_recipe import checked_recipe
 from spikeport.models.training.watchdog import check_finite, epoch_warnings
@@ -131,9 +136,9 @@ def test_an_unknown_option_of_an_encoder_is_refused_before_the_first_batch():
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step_and_the_parameter():
-    said = {"loss": {"name": "membrane", "scale": 3e38}, "decode": "mem_max"}
+    said = {"loss": {"name": "membrane", "scale": 1e9}, "decode": "mem_max"}
     with pytest.raises(TrainingError, match=r"in step 0 of epoch 0, .*'fc1\.weight'") as caught:
-        start(layers(5, lif(3), weight=5.0), **said)
+        start(layers(5, lif(3), weight=1e30), **said)
     assert "whose loss is inf" in str(caught.value)
     assert "lower optimiser.rate" in caught.value.fix
 

@@ -133,9 +133,9 @@ EXPORT = f"export net.nir --chip loihi1 --to lava --out bundle {GOOD}"
 #: What is wrong -> the command, the file that the message names, and words of it.
 WRONG = {
     "an unknown chip": (deploy(chip="loihi9"), "net.nir", "unknown chip 'loihi9': known are"),
-    "a chip file that is missing": (deploy(chip="gone.yaml"), "gone.yaml", "cannot read the chip"),
+    "a chip file that is missing": (deploy(chip="gone.yaml"), "gone.yaml", "cannot read a chip"),
     "a bad chip file": (deploy(chip="bad.yaml"), "bad.yaml", "colour: Extra inputs"),
-    "a folder as a chip": (deploy(chip="./used"), "used", "cannot read the chip"),
+    "a folder as a chip": (deploy(chip="./used"), "used", "cannot read a chip"),
     "an unknown dialect": (deploy(dialect="brian"), "net.nir", "unknown dialect 'brian': known"),
     "no dialect": (deploy(dialect=""), "net.nir", "what a time step means is unknown"),
     "no dt": (deploy(dt=""), "net.nir", "the length of a time step is unknown"),

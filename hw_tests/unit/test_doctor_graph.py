@@ -618,6 +618,22 @@ def test_without_a_graph_it_is_the_machine_that_is_examined(monkeypatch, capsys)
     assert "extras:" in text
 
 
+def test_the_machine_says_which_jax_trains_and_where(monkeypatch, capsys):
+    jax = pytest.importorskip("jax")
+    _, text, _ = doctor(monkeypatch, capsys, "--json")
+    said = json.loads(text)["train"]
+    assert said == {"jax": jax.__version__, "device": jax.devices()[0].platform}
+
+
+def test_a_jax_that_cannot_be_imported_is_missing_with_the_reason(tmp_path, monkeypatch, capsys):
+    (tmp_path / "jax.py").write_text("raise ImportError('jaxlib is too old')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    _, text, _ = doctor(monkeypatch, capsys)
+    assert "missing: jax does not work: ImportError: jaxlib is too old" in text
+    assert 'fix: pip install --force-reinstall "spikeport[train]"' in text
+
+
 def test_a_file_without_a_graph_exits_2(tmp_path, monkeypatch, capsys):
     (tmp_path / "empty.nir").touch()
     code, text, said = doctor(monkeypatch, capsys, tmp_path / "empty.nir")

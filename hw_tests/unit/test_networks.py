@@ -107,9 +107,9 @@ def test_a_name_or_a_size_that_is_not_known_is_refused_with_the_nearest():
     with pytest.raises(GraphError, match="there is no network 'digits_mpl'") as caught:
         build("digits_mpl")
     assert re.findall(r"take (\S+)", caught.value.fix) == ["digits_mlp"]
-    with pytest.raises(GraphError, match="'digits_mlp' has no size 'hiden'") as caught:
+    with pytest.raises(GraphError, match="'digits_mlp' has no option 'hiden'") as caught:
         build("digits_mlp", hiden=3)
-    assert re.findall(r"take (\S+)", caught.value.fix) == ["hidden"]
+    assert caught.value.fix == "did you mean 'hidden'?"
 
 
 def test_weights_are_drawn_so_that_v_spreads_by_the_same_whatever_the_layer():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from spikeport.models.training.errors import RecipeError
+from spikeport.compiler.errors import RecipeError
 from spikeport.models.training.read_recipe import checked_recipe, read_recipe
 from spikeport.models.training.recipe import TrainingRecipe
 

@@ -23,13 +23,13 @@ pytest.importorskip("sklearn")
 
 import spikeport as sp  # noqa: E402
 from spikeport.cli import main  # noqa: E402
+from spikeport.compiler.errors import Interrupted  # noqa: E402
 from spikeport.compiler.network import Affine, Delay, Input, Network, Output  # noqa: E402
 from spikeport.compiler.semantics import Semantics  # noqa: E402
 from spikeport.models.data.batches import batches  # noqa: E402
 from spikeport.models.data.library import open_data  # noqa: E402
 from spikeport.models.neurons.lif import Lif  # noqa: E402
 from spikeport.models.training.card import as_markdown  # noqa: E402
-from spikeport.models.training.errors import Interrupted  # noqa: E402
 from spikeport.models.training.loop import Standing  # noqa: E402
 from spikeport.models.training.read_recipe import checked_recipe  # noqa: E402
 

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("jax")
 pytest.importorskip("optax")
 
+from spikeport.compiler.errors import RecipeError
 from spikeport.compiler.semantics import Semantics
-from spikeport.models.training.errors import RecipeError
 from spikeport.models.training.optimiser import optimiser, schedule
 from spikeport.models.training.parameters import coordinates
 from spikeport.models.training.recipe import OptimiserPart
@@ -83,7 +83,8 @@ def moved_by(said: dict, slopes: dict[str, float], steps: int = 1) -> dict[str, 
     params = dict.fromkeys(kinds, np.float32(1))
     state = method.init(params)
     for _ in range(steps):
-        updates, state = method.update({k: np.float32(v) for k, v in slopes.items()}, state, params)
+        arrays = {name: np.array(slope, np.float32) for name, slope in slopes.items()}
+        updates, state = method.update(arrays, state, params)
         params = {name: each + updates[name] for name, each in params.items()}
     return {name: round(float(each), 4) for name, each in params.items()}
 

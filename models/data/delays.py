@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.compiler.errors import DataError
+from spikeport.compiler.memory import check_free
 from spikeport.models.data.dataset import Dataset, Split, timed
 
 SPLITS = {"train": 0, "test": 1}
@@ -61,6 +62,8 @@ def delays(
     longest = spacing * (channels - 1)
     steps = shift + 2 * jitter + 2 * longest + spacing
     orders = _orders(np.random.default_rng([seed, PATTERNS]), classes, channels)
+
+    check_free(2 * samples * steps * channels, "delays", "take fewer samples, channels or steps")
 
     def made(stream: int, count: int) -> Split:
         rng = np.random.default_rng([seed, stream])

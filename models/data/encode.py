@@ -14,12 +14,13 @@ import numpy as np
 from spikeport.compiler.errors import DataError, counted
 from spikeport.compiler.kinds import Array
 from spikeport.models.data.dataset import unknown
+from spikeport.models.options import check_options
 
 MOST_COUNTED = 255  # spikes of one neuron in one step, what uint8 holds
 
 
 def encode(
-    name: str, values: Array, steps: int, rng: np.random.Generator, **options: float
+    name: str, values: Array, steps: int, rng: np.random.Generator, /, **options: float
 ) -> Array:
     """Return values as spikes over time.
 
@@ -40,9 +41,10 @@ def encode(
     if name not in ENCODERS:
         raise unknown(f"there is no encoder {name!r}", name, list(ENCODERS))
     known = [each for each in signature(ENCODERS[name]).parameters][3:]
-    for option in options:
-        if option not in known:
-            raise unknown(f"the encoder {name!r} has no option {option!r}", option, known)
+    check_options(f"the encoder {name!r}", ENCODERS[name], options, known, DataError)
+    for option, value in options.items():
+        if not np.isfinite(value):
+            raise DataError(f"{option} of the encoder {name!r} is {value}", "it must be finite")
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise DataError(f"cannot encode into {steps!r} steps", fix="give a whole number from 1")
     values = np.asarray(values, np.float32)

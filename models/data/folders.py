@@ -27,7 +27,7 @@ def needed(folder: Path | None, name: str, files: str) -> Path:
         raise DataError(
             f"the data set {name!r} needs a folder",
             f"its files are not part of spikeport: {files}",
-            f"open_data({name!r}, folder='FOLDER')",
+            f"open_data({name!r}, 'FOLDER')",
         )
     if not folder.is_dir():
         raise DataError(

@@ -18,6 +18,7 @@ from spikeport.models.data.mnist5k import mnist5k
 from spikeport.models.data.nmnist import nmnist
 from spikeport.models.data.order import order
 from spikeport.models.data.shd import shd
+from spikeport.models.options import check_options
 
 DATASETS: Mapping[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -32,7 +33,7 @@ DATASETS: Mapping[str, Callable[..., Dataset]] = {
 }
 
 
-def open_data(name: str, folder: str | Path | None = None, **options: Any) -> Dataset:
+def open_data(name: str, folder: str | Path | None = None, /, **options: Any) -> Dataset:
     """Open a data set; samples are read later, when a split is asked for them.
 
     Args:
@@ -54,10 +55,7 @@ def open_data(name: str, folder: str | Path | None = None, **options: Any) -> Da
         raise unknown(f"there is no data set {name!r}", name, list(DATASETS))
     known = {each.name: each for each in signature(DATASETS[name]).parameters.values()}
     known.pop("folder")
-    for option in options:
-        if option not in known:
-            what = f"the data set {name!r} has no option {option!r}"
-            raise unknown(what, option, list(known))
+    check_options(f"the data set {name!r}", DATASETS[name], options, known, DataError)
     for option, parameter in known.items():
         if parameter.default is Parameter.empty and option not in options:
             raise DataError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.compiler.errors import DataError
+from spikeport.compiler.memory import check_free
 from spikeport.models.data.dataset import Dataset, Split, timed
 
 GROUPS = 3
@@ -61,6 +62,10 @@ def order(
     if not (0 < rate <= 1 and 0 <= noise < 1):
         raise DataError(f"order: rate {rate} and noise {noise} are probabilities of a spike")
 
+    steps = GROUPS * (burst + gap + jitter) + gap
+    # chance and what is drawn, float32, and two copies in bytes
+    check_free(12 * samples * steps * channels, "order", "take fewer samples, channels or steps")
+
     def made(stream: int, count: int) -> Split:
         rng = np.random.default_rng([seed, stream])
         classes = np.array(list(permutations(range(GROUPS))))
@@ -69,7 +74,6 @@ def order(
         silence = gap + rng.integers(0, jitter + 1, (count, GROUPS))
         starts = np.cumsum(silence, axis=1) + burst * np.arange(GROUPS)
         start = np.take_along_axis(starts, place, axis=1)  # of each group's burst
-        steps = GROUPS * (burst + gap + jitter) + gap
         since = np.arange(steps)[None, :, None] - start[:, None, :]
         chance = np.where((since >= 0) & (since < burst), rate, noise).astype(np.float32)
         chance = np.repeat(chance, channels // GROUPS, axis=2)

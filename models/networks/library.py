@@ -16,6 +16,7 @@ from spikeport.models.networks.perceptron import digits_mlp, mnist_mlp
 from spikeport.models.networks.recurrent import recurrent
 from spikeport.models.networks.residual import residual
 from spikeport.models.networks.sigma_delta import sigma_delta
+from spikeport.models.options import check_options
 
 #: Name -> function of `seed` and sizes, all by name, to a graph with its semantics.
 NETWORKS: Mapping[str, Callable[..., nir.NIRGraph]] = {
@@ -29,7 +30,7 @@ NETWORKS: Mapping[str, Callable[..., nir.NIRGraph]] = {
 }
 
 
-def build(name: str, *, seed: int = 0, **sizes: Any) -> nir.NIRGraph:
+def build(name: str, /, *, seed: int = 0, **sizes: Any) -> nir.NIRGraph:
     """Return a network with random weights.
 
     Args:
@@ -39,6 +40,7 @@ def build(name: str, *, seed: int = 0, **sizes: Any) -> nir.NIRGraph:
 
     Raises:
         GraphError: there is no such network, or it has no such size.
+        MemoryLimit: so many weights do not fit.
 
     >>> sorted(build("digits_mlp", seed=7, hidden=20).nodes)
     ['hidden1', 'hidden1_weights', 'input', 'output', 'output_weights', 'readout']
@@ -50,13 +52,7 @@ def build(name: str, *, seed: int = 0, **sizes: Any) -> nir.NIRGraph:
             f"take {nearest(name, NETWORKS)}",
         )
     known = [each for each in signature(NETWORKS[name]).parameters if each != "seed"]
-    for size in sizes:
-        if size not in known:
-            raise GraphError(
-                f"the network {name!r} has no size {size!r}",
-                f"it takes {', '.join(known)}",
-                f"take {nearest(size, known)}",
-            )
+    check_options(f"the network {name!r}", NETWORKS[name], sizes, known, GraphError, least=1)
     return NETWORKS[name](seed=seed, **sizes)
 
 

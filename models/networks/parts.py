@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import nir
 import numpy as np
 
 from spikeport.compiler.kinds import Array
+from spikeport.compiler.memory import check_free
 from spikeport.compiler.semantics import Semantics, to_metadata
 
 DT = 1e-4  # seconds per step, as snnTorch's exporter writes
@@ -57,9 +59,19 @@ def drawn(rng: np.random.Generator, shape: Sequence[int], rate: float, memory: f
         rate: spikes per step of what arrives.
         memory: of the neuron, see `memory_of`.
     """
+    check_weights(*shape)
     fan_in = int(np.prod(shape[1:]))
     spread = SPREAD / np.sqrt(fan_in * rate * memory)
     return rng.normal(0.0, spread, tuple(shape)).astype(np.float32)
+
+
+def check_weights(*shape: int) -> None:
+    """Refuse weights that could not be trained here: with gradient and moments, twice in float64.
+
+    Raises:
+        MemoryLimit: see `check_free`.
+    """
+    check_free(32 * prod(shape), f"a layer with weights of shape {shape}", "make it smaller")
 
 
 def memory_of(*keep: float, steps: int = STEPS) -> float:

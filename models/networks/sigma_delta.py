@@ -10,7 +10,7 @@ import numpy as np
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.extension import to_placeholder
 from spikeport.compiler.semantics import Semantics
-from spikeport.models.networks.parts import DT, STEPS, graph, source, target
+from spikeport.models.networks.parts import DT, STEPS, check_weights, graph, source, target
 from spikeport.models.neurons.sigma_delta import SigmaDelta
 
 RATE = 0.45  # root mean square of the spikes per step of a pixel of the digits
@@ -50,4 +50,5 @@ def sigma_delta(
 
 def _drawn(rng: np.random.Generator, post: int, pre: int, size: float) -> Array:
     """Return weights behind which activations spread by 1, where what arrives has this size."""
+    check_weights(post, pre)
     return rng.normal(0.0, 1.0 / (size * np.sqrt(pre)), (post, pre)).astype(np.float32)

@@ -150,7 +150,9 @@ def step(
         state["refractory"] = xp.maximum(state["refractory"] - 1, 0)
     if cell.reset_when == "next_step":
         v = _reset(cell, v, state["pending"])
-    state["v"] = v = xp.maximum(v, cell.v_min)
+    if (cell.v_min > -np.inf).any():
+        v = xp.maximum(v, cell.v_min)
+    state["v"] = v
     if not cell.spiking:
         return v
     spikes = _spikes(cell, _judged(cell, before, v, spiking), spiking)

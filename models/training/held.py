@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from spikeport.compiler.network import AvgPool2d, Scale, SumPool2d
 from spikeport.compiler.program import Program, Synapses
 from spikeport.compiler.quantize.arithmetic import Grid, exponent_of
 from spikeport.compiler.quantize.scale import FLOAT32
+from spikeport.compiler.quantize.scaled import Scaled
 from spikeport.models.training.operators import LEARNED
 from spikeport.models.training.simulator import Trainable
 from spikeport.models.training.wiring import BiasRoute, Route
@@ -43,6 +44,7 @@ def held_weights(
     clocked: Clocked,
     route: Route,
     own: Sequence[Projection],
+    moved: Collection[str],
 ) -> Held:
     """Return how the weights of a way are held.
 
@@ -52,6 +54,7 @@ def held_weights(
         clocked: in the chip's normal form.
         route: the way.
         own: the projections that it became: one, or one for each of its delays.
+        moved: `NODE.field` of what will be learned.
 
     Raises:
         LoweringError: they cannot be rounded one by one, or are not held in one list.
@@ -75,8 +78,8 @@ def held_weights(
             "its entries are sums of products, which are rounded as they are",
             "put a neuron between them, or train in floats: leave out quantize",
         )
-    if not learned:
-        return _constant(program, clocked, route, lists[0], factor_of(model, route.nodes))
+    if not any(f"{name}.weight" in moved for name in learned):
+        return as_it_is(program, clocked, own, factor_of(model, route.nodes))
     units = np.asarray([_unit(each) for each in lists])
     unit: Array = units[0]
     if (units != units[0]).any():  # one list for each delay, so one for each source
@@ -86,19 +89,40 @@ def held_weights(
     return Held(unit, _most(lists[0]), factor_of(model, route.nodes))
 
 
-def _constant(
-    program: Program, clocked: Clocked, route: Route, synapses: Synapses, factor: float
-) -> Held:
-    """Return how a way without weights is held: as the quantizer will, at the same scales."""
-    scale = program.populations[route.post].scale / (1 << program.arithmetic.weight_shift)
-    grid = _grid(synapses)
-    if synapses.sign_mode != "signed":  # weights of one sign need no bit for it
-        step = 1 << (8 - synapses.weight_bits)
-        grid = Grid(synapses.sign_mode, synapses.weight_bits, 0, 256 - step, step)
-    cell: Any = clocked.populations[route.post].cell
-    largest = float((cell.gain_u * cell.gain_v * scale).max()) * abs(factor)
-    exponent = exponent_of(largest * (1 - FLOAT32), grid)
-    return Held(np.asarray(float(grid.step << exponent)), grid.high // grid.step, factor)
+def as_it_is(program: Program, clocked: Clocked, own: Sequence[Projection], factor: float) -> Held:
+    """Return how weights that nobody moves are held: as the quantizer will, at the same scales.
+
+    It chose exponents and scales together, and may have cut a weight off; given the scales, it
+    takes the smallest exponent that holds all weights (`trained_scales`).
+
+    Raises:
+        LoweringError: they have several exponents.
+    """
+    found: set[tuple[int, int]] = set()
+    for each in own:
+        synapses = list_of(program, each)
+        grid = _grid(synapses)
+        if synapses.sign_mode not in ("signed", "mixed"):  # weights of one sign need no bit for it
+            step = 1 << (8 - synapses.weight_bits)
+            grid = Grid(synapses.sign_mode, synapses.weight_bits, 0, 256 - step, step)
+        gain = gain_of(program, clocked, each.post)
+        exponent = exponent_of(Scaled(each.matrix, gain).largest * (1 - FLOAT32), grid)
+        found.add((grid.step << exponent, grid.high // grid.step))
+    if len(found) > 1:
+        raise LoweringError(
+            f"the weights from {own[0].pre!r} to {own[0].post!r} have {len(found)} exponents",
+            "nobody learns them, and those of each delay are of another size",
+            "learn them too, or give all of them one delay",
+        )
+    unit, most = found.pop()
+    return Held(np.asarray(float(unit)), most, factor)
+
+
+def gain_of(program: Program, clocked: Clocked, post: str) -> Array:
+    """Return weight units per unit of what arrives at a population, (n,)."""
+    scale = program.populations[post].scale / (1 << program.arithmetic.weight_shift)
+    cell: Any = clocked.populations[post].cell
+    return np.asarray(cell.gain_u * cell.gain_v * scale)
 
 
 def held_bias(

@@ -10,6 +10,7 @@ from spikeport.compiler.kinds import Array
 
 LONGEST = 62  # steps: what chips hold in a synapse; a learned delay stays below it
 REACH = 3.0  # steps around a delay from which its derivative looks
+TIE = 1e-5  # steps: more than float32 loses of a delay in seconds, so that halves count as halves
 
 
 def late(x: Any, steps: int) -> Any:
@@ -39,14 +40,45 @@ def learned_delay(x: Any, delay: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
-    held = jnp.clip(delay, 0.0, float(LONGEST))
-    whole = jnp.floor(held + 0.5)
-    total = jnp.zeros_like(x)
-    for k in range(min(LONGEST, x.shape[0] - 1) + 1):
-        at = (whole == k).astype(x.dtype)
-        bell = jnp.exp(-0.5 * ((k - held) / REACH) ** 2).astype(x.dtype)
-        total = total + late(x, k) * (at + bell - jax.lax.stop_gradient(bell))
-    return total
+    # Not `clip`, which halves the derivative of a delay that is exactly 0.
+    held = jnp.where(delay < 0, 0.0, jnp.where(delay > LONGEST, float(LONGEST), delay))
+    held = jnp.broadcast_to(held, x.shape[2:]).ravel()
+    now, sent = np.arange(LONGEST, 2 * LONGEST), np.arange(2 * LONGEST)
+    lag = (now[:, None] - sent)[..., None]
+    at = (jnp.floor(held + (0.5 + TIE)) == lag).astype(x.dtype)
+    bell = jnp.exp(-0.5 * ((lag - held) / REACH) ** 2).astype(x.dtype)
+    bell = jnp.where((lag >= 0) & (lag <= LONGEST), bell, 0)
+    weight = at + bell - jax.lax.stop_gradient(bell)
+    made = jnp.einsum("tui,busi->btsi", weight, _windows(x), precision=jax.lax.Precision.HIGHEST)
+    return made.reshape(-1, *x.shape[1:])[: x.shape[0]]
+
+
+def whole_steps(delay: Array) -> Array:
+    """Return learned delays in steps as `learned_delay` rounds them.
+
+    >>> whole_steps(np.array([-1.0, 0.4, np.float32(0.0025) / 1e-3, 70.0])).tolist()
+    [0.0, 0.0, 3.0, 62.0]
+    """
+    return np.asarray(np.floor(np.clip(delay, 0.0, LONGEST) + (0.5 + TIE)))
+
+
+def _windows(x: Any) -> Any:
+    """Return x in blocks of `LONGEST` steps, each behind the block before it.
+
+    Within such a window lies all that may arrive during its second half, so one matrix of lags
+    serves all of them.
+
+    Returns:
+        (blocks, 2 LONGEST, samples, n), zeros before the first step and after the last.
+    """
+    import jax.numpy as jnp
+
+    steps, samples = x.shape[:2]
+    zeros = ((LONGEST, -steps % LONGEST), (0, 0), (0, 0))
+    blocks = jnp.pad(x.reshape(steps, samples, -1), zeros).reshape(
+        -1, LONGEST, samples, x[0, 0].size
+    )
+    return jnp.concatenate([blocks[:-1], blocks[1:]], axis=1)
 
 
 def fixed_delay(x: Any, delay: Array) -> Any:

@@ -237,7 +237,7 @@ class _Loop:
             "epoch": self.epoch,
             "loss": tally.loss / tally.batches,
             "train_accuracy": tally.hits / (tally.batches * given.recipe.batch),
-            "test_accuracy": self._test(),
+            "test_accuracy": self._test() if self._is_tested() else None,
             "activity": dict(zip(given.spiking, shares, strict=False)),
         }
         self.rows.append(row)
@@ -249,6 +249,11 @@ class _Loop:
                 self.warnings.append(each)
         self.epoch, self.batch, self.tally = self.epoch + 1, 0, _Tally()
         self._keep()
+
+    def _is_tested(self) -> bool:
+        """Is the test split run after this epoch."""
+        number, recipe = self.epoch + 1, self.given.recipe
+        return number % recipe.test_every == 0 or number == recipe.epochs
 
     @staticmethod
     def _subject(warning: str) -> str:

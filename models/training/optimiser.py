@@ -72,4 +72,5 @@ def schedule(part: OptimiserPart, batches: int, epochs: int) -> Any:
                 0.0, part.rate, warmup * batches, whole, end * part.rate
             )
         case Stairs(every=every, factor=factor):
-            return optax.exponential_decay(part.rate, every * batches, factor, staircase=True)
+            steps = min(every, epochs) * batches  # optax counts in int32
+            return optax.exponential_decay(part.rate, steps, factor, staircase=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import spikeport.models.neurons  # noqa: F401 - registers the neuron kinds
-from spikeport.compiler.errors import MissingError, RecipeError, nearest
+from spikeport.compiler.errors import MissingError, RecipeError, counted, nearest
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.load.nir import read_network
 from spikeport.compiler.measure.decode import check_decoder, needs_v
+from spikeport.compiler.memory import check_free
 from spikeport.compiler.network import Input, Network
 from spikeport.models.data.batches import batches
 from spikeport.models.data.dataset import Dataset
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 #: Samples that the scales of a training in integers are chosen on.
 CALIBRATION = 256
+MOST_UPDATES = (1 << 31) - 1  # optax counts in int32
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +152,12 @@ def prepared(
         compile_for_chip if recipe.quantize is not None else None,
     )  # fmt: skip
     _check_output(given)
+    if given.batches * recipe.epochs >= MOST_UPDATES:
+        raise RecipeError(
+            f"{recipe.epochs} epochs are too many", f"the optimiser counts up to {MOST_UPDATES}",
+            f"epochs: {MOST_UPDATES // max(given.batches, 1)} at most",
+        )  # fmt: skip
+    _check_memory(given, ready.net)
     _check_samples(given, ready.net)
     if given.compile_for_chip is not None:  # so that an hour of floats is not in vain
         from spikeport.models.training.integers import in_integers
@@ -181,6 +189,11 @@ def open_network(part: NetworkPart, beside: Path, seed: int) -> Network:
             f"known are {', '.join(NETWORKS)}, and paths that end in .nir",
             f"network: {nearest(part.name, NETWORKS)}",
         )
+    if "seed" in part.options:
+        raise RecipeError(
+            "network: seed is none of its options", "weights are drawn from the recipe's own seed",
+            f"seed: {part.options['seed']}, at the left margin",
+        )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{part.name}.nir"
         nir.write(path, build(part.name, seed=seed, **part.options))
@@ -214,6 +227,21 @@ def _check_output(given: Prepared) -> None:
             f"the data set {given.data.name} has {given.data.classes} classes",
             "choose a network with a neuron for each class",
         )
+
+
+def _check_memory(given: Prepared, net: Network) -> None:
+    """Check that a step has room: its input, and of each neuron three floats a step to go back."""
+    recipe, split = given.recipe, given.data.split("train")
+    steps = split.shape[0] if split.timed else recipe.steps or 1
+    wide = math.prod(net.nodes[given.input].shape)
+    neurons = sum(given.trainable.populations.values())
+    cells = recipe.batch * steps * (wide + 3 * neurons)
+    check_free(
+        cells * np.dtype(recipe.precision).itemsize,
+        f"a batch of {recipe.batch} samples x {counted(steps, 'step')} x "
+        f"{counted(wide + neurons, 'neuron')}",
+        "lower batch, or take fewer steps or neurons",
+    )
 
 
 def _check_samples(given: Prepared, net: Network) -> None:

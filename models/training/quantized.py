@@ -26,7 +26,14 @@ from spikeport.compiler.network import AvgPool2d, Scale, SumPool2d
 from spikeport.compiler.pipeline import NORMAL_FORM
 from spikeport.compiler.program import Cell, Program
 from spikeport.models.neurons.spiking import EXACT, Spiking
-from spikeport.models.training.held import Held, held_bias, held_weights, list_of
+from spikeport.models.training.held import (
+    Held,
+    as_it_is,
+    factor_of,
+    gain_of,
+    held_bias,
+    held_weights,
+)
 from spikeport.models.training.lag import late
 from spikeport.models.training.operators import apply, bias_of
 from spikeport.models.training.simulator import Ran, Run, Trainable, cast
@@ -45,7 +52,7 @@ class Quantized:
         clocked: in the chip's normal form, not retimed.
         program: the quantizer's, whose scales and exponents hold.
         routes, biases: how the weights of each way are held.
-        fixed: population -> (projections that no parameter moves, mantissas << exponent).
+        fixed: population -> (delay, weight units (n,)) of what no parameter moves.
     """
 
     model: Trainable
@@ -118,13 +125,17 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
     for route in model.routes:
         own = [p for p in clocked.projections if _is_on(p, route)]
         taken |= {each.name for each in own}
-        routes[route] = held_weights(model, program, clocked, route, own)
+        routes[route] = held_weights(model, program, clocked, route, own, learned)
     biases: dict[BiasRoute, Held] = {}
     for bias in model.biases:
         own = [p for p in clocked.projections if p.post == bias.post and _is_bias(model, p, bias)]
         if not own and f"{bias.node}.bias" not in learned:
             continue
         taken |= {each.name for each in own}
+        if f"{bias.node}.bias" not in learned:
+            factor = factor_of(model, bias.nodes)
+            biases[bias] = as_it_is(program, clocked, own, factor)
+            continue
         beside = [held for route, held in routes.items() if route.post == bias.post]
         biases[bias] = held_bias(model, program, bias, own, beside)
     fixed: dict[str, list[tuple[int, Array]]] = {}
@@ -137,9 +148,10 @@ def quantized(model: Trainable, program: Program, learned: Sequence[str]) -> Qua
                 "several nodes were folded into its weights",
                 "train in floats: leave out quantize",
             )
-        synapses = list_of(program, each)
-        column = _array(synapses.mantissa).astype(np.int64) << synapses.exponent
-        fixed.setdefault(each.post, []).append((each.delay, column[:, 0]))
+        kept = as_it_is(program, clocked, [each], 1.0)
+        column = _array(each.matrix)[:, 0] * gain_of(program, clocked, each.post)
+        column = np.clip(np.rint(column / kept.unit), -kept.most, kept.most) * kept.unit
+        fixed.setdefault(each.post, []).append((each.delay, column))
     return Quantized(model, clocked, program, routes, biases, fixed)
 
 

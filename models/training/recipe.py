@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Count = Annotated[int, Field(ge=1)]
-Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotBelow = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, lt=1 << 31)]
+Above = Annotated[float, Field(gt=0, le=1e9)]
+NotBelow = Annotated[float, Field(ge=0, le=1e9)]
+Name = Annotated[str, Field(min_length=1, max_length=400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Options = Mapping[str, Any]
@@ -36,7 +37,7 @@ class Part(BaseModel):
 class NetworkPart(Part):
     """A network of `models/networks` with its sizes as `options`, or the path of a .nir file."""
 
-    name: str
+    name: Name
     options: Options = Field(default_factory=dict)
 
 
@@ -46,8 +47,8 @@ class DataPart(Part):
     Images to learn from are moved by up to `shift` pixels, another way in each epoch.
     """
 
-    name: str
-    folder: str | None = None
+    name: Name
+    folder: Name | None = None
     options: Options = Field(default_factory=dict)
     shift: Annotated[int, Field(ge=0)] = 0
 
@@ -204,19 +205,23 @@ class QuantizePart(Part):
     `weights` is a wish as `spikeport quantize --weights` takes it, such as `4` or `8:sign`.
     """
 
-    chip: str
-    weights: str | None = None
+    chip: Name
+    weights: Name | None = None
     from_epoch: Annotated[int, Field(ge=0)] = 0
 
 
 class TrainingRecipe(Part):
-    """Everything that decides what comes out of a training; times in epochs, rates per step."""
+    """Everything that decides what comes out of a training; times in epochs, rates per step.
+
+    The test split is run after every `test_every`-th epoch and after the last.
+    """
 
     network: Annotated[NetworkPart, BeforeValidator(_named)]
     data: Annotated[DataPart, BeforeValidator(_named)]
     encoder: Annotated[EncoderPart | None, BeforeValidator(_named)] = None
     steps: Count | None = None
     epochs: Count
+    test_every: Count = 1
     batch: Count = 64
     seed: Annotated[int, Field(ge=0)] = 0
     learn: tuple[Learned, ...] = ("weights", "biases")
@@ -255,5 +260,6 @@ class TrainingRecipe(Part):
 
 
 def decisive(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a plain recipe without what differs from machine to machine."""
-    return {**plain, "data": {k: v for k, v in plain["data"].items() if k != "folder"}}
+    """Return a plain recipe without what differs from machine to machine, or only looks on."""
+    whole = {key: value for key, value in plain.items() if key != "test_every"}
+    return {**whole, "data": {k: v for k, v in plain["data"].items() if k != "folder"}}

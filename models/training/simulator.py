@@ -19,14 +19,14 @@ import spikeport.models.neurons  # noqa: F401 - registers the steps
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.errors import GraphError
 from spikeport.compiler.kinds import STEPS, Array
-from spikeport.compiler.network import Network, is_neuron
+from spikeport.compiler.network import Delay, Network, is_neuron
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
 from spikeport.compiler.passes.walk import loop_numbers
 from spikeport.compiler.pipeline import to_clocked
 from spikeport.compiler.semantics import require_dt
 from spikeport.models.neurons.spiking import Spiking
-from spikeport.models.training.lag import late
+from spikeport.models.training.lag import late, whole_steps
 from spikeport.models.training.operators import LEARNED, apply, bias_of
 from spikeport.models.training.wiring import BiasRoute, Route, routes_of
 
@@ -56,8 +56,6 @@ class Trainable:
         clocked: the same under its clock.
         routes, biases: what leads into each population.
         initial: `NODE.field` -> array in the network's own units, float64; all that can be learned.
-        unroll: how many steps are compiled as one outside loops: a loop's own cost is that of a
-            small layer, but each step takes its time to compile.
     """
 
     net: Network
@@ -65,7 +63,6 @@ class Trainable:
     routes: Sequence[Route]
     biases: Sequence[BiasRoute]
     initial: Mapping[str, Array]
-    unroll: int = 8
 
     @property
     def output(self) -> str:
@@ -133,9 +130,14 @@ class Trainable:
         return Run(self, params, inputs, spiking, watch).result()
 
     def network(self, params: Mapping[str, Any]) -> Network:
-        """Return the network with these parameters, float32 as NIR files hold them."""
-        nodes = dict(self.net.nodes)
+        """Return the network with these parameters, float32 as NIR files hold them.
+
+        Delays are the whole steps that they were trained as.
+        """
+        nodes, dt = dict(self.net.nodes), require_dt(self.net.semantics)
         for name, given in _by_node(params).items():
+            if isinstance(nodes[name], Delay):
+                given = {"delay": whole_steps(np.asarray(given["delay"], np.float64) / dt) * dt}
             values = {
                 field: np.asarray(np.asarray(value, np.float32), np.float64)
                 for field, value in given.items()
@@ -250,8 +252,8 @@ class Run:
             shown = {name: self.v_of(name, states[name]) for name in members if name in self.watch}
             return (states, behind), (seen, shown)
 
-        unroll = 1 if inner else min(self.steps, self.model.unroll)
-        _, (sent, v) = jax.lax.scan(step, (states, behind), heard, unroll=unroll)
+        # Not unrolled: XLA then computes the shared terms of the derivatives once for each use.
+        _, (sent, v) = jax.lax.scan(step, (states, behind), heard)
         self.sent |= sent
         self.v |= v
 

@@ -65,8 +65,8 @@ def train(
 
     with training_bar() as show:
         done = training.train(
-            shipped().get(str(recipe), recipe), out, settings=settings or (), resume=resume, force=force,
-            checkpoint_every=checkpoint_every, progress=show,
+            shipped().get(str(recipe), recipe), out, settings=settings or (), resume=resume,
+            force=force, checkpoint_every=checkpoint_every, progress=show,
             say=lambda text: say(f"warning: {text}"),
         )  # fmt: skip
     emit(done.card) if json else print_trained(done.card, out)

@@ -10,11 +10,11 @@ the place of the function `spikeport.report`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spikeport.files import write_text
 from spikeport.pages.plain import finite
 
 FILES = {"report_html": "report.html", "report_json": "report.json", "report_md": "report.md"}
@@ -43,7 +43,7 @@ def write_report(result: Mapping[str, Any], folder: Path) -> dict[str, str]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        write_file(folder / FILES[name], text)
+        write_text(folder / FILES[name], text)
     return dict(FILES)
 
 
@@ -53,16 +53,3 @@ def as_json(values: Mapping[str, Any]) -> str:
         f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items()
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def write_file(path: Path, text: str) -> None:
-    """Put `text` at `path` in one stroke: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -25,7 +25,8 @@ def write_index(result: Mapping[str, Any], folder: Path) -> None:
         result: as `deploy_side_by_side` returns it.
         folder: made if it is not there.
     """
-    from spikeport.pages import as_json, write_file
+    from spikeport.files import write_text
+    from spikeport.pages import as_json
 
     values = finite(result)
     texts = {
@@ -35,7 +36,7 @@ def write_index(result: Mapping[str, Any], folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        write_file(folder / FILES[name], text)
+        write_text(folder / FILES[name], text)
 
 
 def page(result: Mapping[str, Any]) -> str:
