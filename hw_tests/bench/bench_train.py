@@ -48,13 +48,11 @@ class Side:
 
     def ask(self, what: str) -> Row:
         """Return the answer to `epoch` or `products`."""
-        assert self.process.stdin is not None
         print(what, file=self.process.stdin, flush=True)
         return self._answer()
 
     def _answer(self) -> Row:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             if line.startswith("RESULT "):
                 found: Row = json.loads(line[7:])
                 return found

@@ -219,7 +219,9 @@ def write(found: list[Found], mnist: Path | None) -> None:
         net = where / f"{name}-0" / "net.nir"
         if net.stat().st_size <= LARGEST:
             shutil.copy(net, SHIPPED / f"{name}.nir")
-            shutil.copy(net.with_name("card.md"), SHIPPED / f"{name}.md")
+            card = net.with_name("card.md").read_text().replace(f"{ROOT}/", "")
+            card = card.replace(str(mnist.resolve()), "FOLDER") if mnist else card
+            (SHIPPED / f"{name}.md").write_text(card)
 
 
 def main() -> None:

@@ -78,7 +78,6 @@ def _unit(theta: Any) -> Any:
 
 def _above(derivative: Derivative) -> Any:
     import jax
-    import jax.numpy as jnp
 
     @partial(jax.custom_jvp, nondiff_argnums=(2,))
     def above(v: Any, theta: Any, condition: str) -> Any:
@@ -92,7 +91,18 @@ def _above(derivative: Derivative) -> Any:
         slope = derivative((v - theta) / unit) / unit
         return above(v, theta, condition), slope * (tangents[0] - tangents[1])
 
-    return lambda v, theta, condition: above(v, jnp.asarray(theta, v.dtype), condition)
+    return _of_arrays(above)
+
+
+def _of_arrays(how: Any) -> Any:
+    """Return the function with theta in the type of v."""
+    import jax.numpy as jnp
+
+    def taken(v: Any, theta: Any, condition: str) -> Any:
+        v = jnp.asarray(v)
+        return how(v, jnp.asarray(theta, v.dtype), condition)
+
+    return taken
 
 
 def _multiples() -> Any:
@@ -114,4 +124,4 @@ def _multiples() -> Any:
         through = tangents[0] / theta - v * tangents[1] / theta**2
         return multiples(v, theta, condition), jnp.where(v >= 0.5 * theta, through, 0.0)
 
-    return lambda v, theta, condition: multiples(v, jnp.asarray(theta, v.dtype), condition)
+    return _of_arrays(multiples)
