@@ -3,7 +3,7 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize models chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize bench-train models chips docs constraints links clean dev lava torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -69,6 +69,9 @@ bench-quantize: dev ## what quantization keeps of the real cases beside its targ
 	@.venv/bin/python -m hw_tests.bench.bench_quantize $(if $(ONLY),--only "$(ONLY)")
 
 MNIST ?= ../shared/cases/data_mnist_t10k
+bench-train: dev ## an epoch of training beside snnTorch's (make bench-peers first)
+	@.venv/bin/python -m hw_tests.bench.bench_train
+
 models: dev ## train every network of the library, three seeds, and print the table of docs/models.md; MNIST's test set from MNIST=FOLDER
 	@.venv/bin/python -m hw_tests.bench.models_table --mnist $(MNIST) $(if $(ONLY),--only $(ONLY))
 

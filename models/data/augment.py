@@ -26,8 +26,8 @@ def shifted(values: Array, most: int, rng: np.random.Generator) -> Array:
     k, height, width = values.shape
     room = np.pad(values, ((0, 0), (most, most), (most, most)))
     down, right = rng.integers(0, 2 * most + 1, (k, 2)).T
-    windows = np.lib.stride_tricks.sliding_window_view(room, (height, width), (1, 2))
-    return np.ascontiguousarray(windows[np.arange(k), down, right])
+    rows, columns = down[:, None] + np.arange(height), right[:, None] + np.arange(width)
+    return np.asarray(room[np.arange(k)[:, None, None], rows[:, :, None], columns[:, None, :]])
 
 
 def check_shift(shape: tuple[int, ...], most: int) -> None:
