@@ -61,7 +61,7 @@ def test_a_network_loads_without_a_dialect_and_every_layer_spikes_at_a_sensible_
             continue
         dense = traces.spikes[each].dense()
         silent = 1 - dense.reshape(*x.shape[:2], -1).any(axis=(0, 1)).mean()
-        most = 0.4 if name == "recurrent" else 0.2  # a loop echoes before it has learned
+        most = 0.5 if name == "recurrent" else 0.2  # a loop echoes before it has learned
         assert 0.005 < dense.mean() < most, each
         assert silent < 2 / 3, each
 
