@@ -152,7 +152,9 @@ def test_a_trial_has_the_events_between_its_start_and_end(tmp_path):
     one, two, three = (made(seed, 300, 128, 128, last=3000) for seed in range(3))
     two = Events(two.x, two.y, two.t + 3000, two.p)
     raw = AEDAT + packet(one) + packet(three, kind=2) + packet(two)
-    data = open_data("dvsgesture", gesture_folder(tmp_path, raw), steps=4, bin_width=1e-3, counts=True)
+    data = open_data(
+        "dvsgesture", gesture_folder(tmp_path, raw), steps=4, bin_width=1e-3, counts=True
+    )
     train = data.split("train")
     assert (train.shape, train.labels.tolist(), data.classes) == ((4, 2, 32, 32), [1, 10], 11)
     for index, (start, end) in enumerate([(1000, 2000), (2000, 90_000)]):
