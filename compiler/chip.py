@@ -7,14 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from spikeport.compiler.cost_column import CostColumn, Price
 from spikeport.compiler.fabric import Core, Crossbar, Ensemble, Layers, Processor
 from spikeport.compiler.figure import Counts, Fact, Figure, Range, Strict
 
-#: What a cost column can have a figure for; a misspelt kind would cost nothing in silence.
-EVENTS = (
-    "soma_access", "soma_update", "spike_out", "synaptic_op", "synaptic_op_sparse", "packet",
-    "hop_east_west", "hop_north_south", "state_reset", "dense_synaptic_op",
-)  # fmt: skip
 #: Bits that the integers here can have.
 WIDTHS = {
     "weight_bits": (1, 32), "state_bits": (2, 32), "decay_bits": (1, 30), "message_bits": (2, 32),
@@ -102,22 +98,6 @@ class Limits(Counts):
         return self
 
 
-class CostColumn(Strict):
-    """One coherent set of energy figures; two columns are never mixed."""
-
-    title: str
-    source: str
-    uncertainty: Figure
-    figures: Mapping[str, Figure]
-
-    @model_validator(mode="after")
-    def _known_events(self) -> CostColumn:
-        unknown = [name for name in self.figures if name not in EVENTS]
-        if unknown:
-            raise ValueError(f"{unknown[0]} is no event kind; known are {', '.join(EVENTS)}")
-        return self
-
-
 class Chip(Strict):
     """A chip that a network can be placed on.
 
@@ -135,8 +115,9 @@ class Chip(Strict):
             `axon_types` the same with weights per axon type; `float` runs the reference; `none`
             is a description of limits alone, nothing is run.
         topology, limits, core: how many cores, what a register says, what a core holds.
-        static_power: of one chip; stated beside the dynamic energy, never added. None: unknown.
-        costs: energy columns by name; empty where nothing is published.
+        static_power: of one chip, in W; times the run time it is the static energy, which stands
+            beside the dynamic one. None: unknown.
+        costs: columns of energies and times by name; empty where nothing is published.
         default_cost: the column that reports lead with.
         facts: other published figures; shown, never computed with.
         notes: what this description leaves out.
@@ -160,7 +141,7 @@ class Chip(Strict):
     topology: Topology
     limits: Limits
     core: Core
-    static_power: Figure | None = None
+    static_power: Price | None = None
     costs: Mapping[str, CostColumn] = {}
     default_cost: str = ""
     facts: Mapping[str, Fact] = {}

@@ -17,11 +17,18 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "accuracy": ("accuracy", "emulator"),
     "accuracy_reference": ("accuracy", "reference"),
     "energy": ("energy", "joules_per_sample"),
+    "energy_total": ("energy", "total_joules_per_sample"),
+    "time": ("time", "latency", "seconds"),
+    "energy_delay": ("time", "energy_delay", "joule_seconds"),
     "latency": ("latency_steps",),
     "cores": ("resources", "cores"),
     "synaptic_memory": ("resources", "synaptic_memory_bits"),
     "different": ("parity", "emulator_vs_reference", "different"),
 }
+
+
+#: Those that a chip without figures has nothing to say about.
+PRICED = ("energy", "energy_total", "time", "energy_delay")
 
 
 @dataclass(frozen=True)

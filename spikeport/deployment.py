@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from spikeport import backends, processor
-from spikeport.budget import judge
+from spikeport.budget import PRICED, judge
 from spikeport.calibration import seen_on
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.cost_column import EventTimes
 from spikeport.compiler.errors import ChipError, LoweringError, MissingError, OutputError
 from spikeport.compiler.image import Image
-from spikeport.compiler.measure.energy import column_of, cost
+from spikeport.compiler.measure.energy import column_of
+from spikeport.compiler.measure.timing import check_model
 from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import for_chip, lower
 from spikeport.compiler.program import GRADED, LAVA
@@ -23,10 +25,12 @@ from spikeport.compiler.quantize.arithmetic import arithmetic_of
 from spikeport.compiler.quantize.recipe import Recipe
 from spikeport.compiler.quantize.refuse import check_kinds
 from spikeport.compiler.traces import Traces
+from spikeport.costed import cost_under, counts_cores
 from spikeport.data import Data
 from spikeport.prepared import Prepared, Progress, Reference, Say, prepare, run_reference
 from spikeport.recipe_words import options_of
 from spikeport.result import Deployment, Runs, plain_result
+from spikeport.timed import step_budget
 
 LAVA_SAMPLES = 20
 LAVA_NEURONS = 200_000  # neurons times samples that one Lava run takes by default
@@ -52,6 +56,7 @@ def deploy(
     lava_samples: int | None = None,
     max_memory: str | int | None = None,
     column: str | None = None,
+    timing: str | None = None,
     baseline: str | Path | None = None,
     fail_on: str = "",
     command: str = "",
@@ -78,6 +83,8 @@ def deploy(
         lava_samples: how many samples Lava runs (it is slow); by default up to 20.
         max_memory: what the emulator's run may take, as `2GiB`; by default most of what is free.
         column: cost column.
+        timing: model of time, `simple` or `detailed`; the most that a column has figures for by
+            default.
         baseline, fail_on: an old report.json and a budget such as `accuracy<0.97,energy>1.05x`.
         command: what was typed, for the report.
         recipe: how weights become integers, see `Recipe`; what looks at outputs sees `data`.
@@ -90,7 +97,7 @@ def deploy(
         graph, str(getattr(chip, "name", chip)), data, out, dialect=dialect, dt=dt,
         settings=settings, input=input, decode=decode, stream=stream, allow_skew=allow_skew,
         slow=slow, chips=chips, backends_wanted=backends_wanted, lava_samples=lava_samples,
-        max_memory=max_memory, column=column, baseline=baseline, fail_on=fail_on,
+        max_memory=max_memory, column=column, timing=timing, baseline=baseline, fail_on=fail_on,
         command=command, recipe=recipe, say=say,
     )  # fmt: skip
     target = chip if isinstance(chip, Chip) else backends.find_chip(str(chip))
@@ -123,12 +130,15 @@ def check_runs(chip: Chip, given: Prepared) -> None:
             "leave out --weights and the other options of a recipe",
         )
     if chip.costs or given.column is not None:
-        column_of(chip, given.column)
-    if not chip.costs and any(each.metric == "energy" for each in given.budget):
+        check_model(chip, column_of(chip, given.column), given.timing)
+    elif given.timing is not None:
+        check_model(chip, "", given.timing)
+    priced = [each.metric for each in given.budget if each.metric in PRICED]
+    if priced and not chip.costs:
         raise ChipError(
-            f"the budget limits the energy, and what a run costs on {chip.name} is not known",
+            f"the budget limits the {priced[0]}, and what a run costs on {chip.name} is not known",
             "no energy per event has been published for it",
-            "leave energy out of --fail-on, or choose another chip",
+            f"leave {priced[0]} out of --fail-on, or choose another chip",
         )
     if given.wanted is not None and "lava" in given.wanted and not runs_in_lava(chip):
         raise LoweringError(
@@ -136,6 +146,14 @@ def check_runs(chip: Chip, given: Prepared) -> None:
             f"its arithmetic is {chip.arithmetic}, and Lava has none such",
             "--backends emulator",
         )
+
+
+def timing_of(chip: Chip, column: str, wanted: str | None) -> str | None:
+    """Return the model of time under a column: the wanted one where the column can have it."""
+    times = chip.costs[column].time
+    if not isinstance(times, EventTimes) or (wanted == "detailed" and times.link_buffer is None):
+        return None
+    return wanted
 
 
 def runs_in_lava(chip: Chip) -> bool:
@@ -181,13 +199,20 @@ def run_on(
         seen = seen_on(retimed, data) if looks else None
         image = lower(retimed, chip, peaks, data.host(), given.chips, given.recipe, seen)
         runs = _run(image, given, ideal, say, progress)
-    costs = {name: cost(image, runs.emulator, name, given.pieces) for name in chip.costs}
+    budget = step_budget(chip, clocked.dt / image.program.slow)
+    costs = {
+        name: cost_under(
+            image, runs.emulator, column=name, pieces=given.pieces,
+            timing=timing_of(chip, name, given.timing), budget=budget[0],
+        )
+        for name in chip.costs
+    }  # fmt: skip
     column = column_of(chip, given.column) if chip.costs else ""
     result = plain_result(
         Deployment(
             given.net, clocked, image, data, given.pieces, given.labels, runs, costs, column,
             given.decode, data.kind, given.command,
-            "" if given.recipe is None else options_of(given.recipe),
+            "" if given.recipe is None else options_of(given.recipe), budget,
         )
     )  # fmt: skip
     result["budget"] = judge(given.budget, result, given.baseline) if given.budget else None
@@ -207,6 +232,7 @@ def _run(image: Image, given: Prepared, ideal: Traces, say: Say, progress: Progr
         probe=given.probe,
         progress=_part(progress, "emulator"),
         max_memory=given.max_memory,
+        count_cores=counts_cores(image, given.data.samples, given.data.steps),
     )
     if given.wanted is not None and "lava" not in given.wanted:
         return Runs(ideal, ours, None, few, "not asked for (--backends)")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from spikeport.compiler.image import Image, Route
-from spikeport.compiler.measure.energy import Cost, count_events
+from spikeport.compiler.measure.energy import Cost
+from spikeport.compiler.measure.events import count_events
 from spikeport.compiler.traces import Traces
+from spikeport.timed import core_times
 
 Tile = tuple[int, int]
 
@@ -27,8 +29,11 @@ def limits_of(image: Image) -> dict[str, int | None]:
     return limits
 
 
-def cores_of(image: Image, run: Traces, pieces: int, chosen: Cost | None) -> list[dict[str, Any]]:
-    """Return one row per core that is used: place, what it holds of what, events and energy."""
+def cores_of(
+    image: Image, run: Traces, pieces: int, costs: Mapping[str, Cost], column: str
+) -> list[dict[str, Any]]:
+    """Return one row per core that is used: place, what it holds, events, energy and time."""
+    chosen, times = costs.get(column), core_times(costs, column)
     joules = {} if chosen is None else chosen.by("core")
     events: dict[int, dict[str, float]] = {use.core: {} for use in image.cores}
     for (_, kind, core), count in count_events(image, run).items():
@@ -51,6 +56,7 @@ def cores_of(image: Image, run: Traces, pieces: int, chosen: Cost | None) -> lis
             "populations": populations[use.core],
             "events_per_sample": events[use.core],
             "joules_per_sample": None if chosen is None else joules.get(use.core, 0.0),
+            **times.get(use.core, {}),
         }
         for use in image.cores
     ]

@@ -43,6 +43,7 @@ class Prepared:
         lava_samples: how many samples Lava runs.
         max_memory: what a run of the emulator may take.
         column: cost column; None: each chip's own.
+        timing: model of time; None: the most that a column has figures for.
         command: what was typed.
         recipe: how weights become integers; None: the default.
     """
@@ -64,6 +65,7 @@ class Prepared:
     lava_samples: int | None
     max_memory: str | int | None
     column: str | None
+    timing: str | None
     command: str
     recipe: Recipe | None = None
 
@@ -95,6 +97,7 @@ def prepare(
     lava_samples: int | None = None,
     max_memory: str | int | None = None,
     column: str | None = None,
+    timing: str | None = None,
     baseline: str | Path | None = None,
     fail_on: str = "",
     command: str = "",
@@ -135,7 +138,7 @@ def prepare(
         net, clocked, _streamed(samples) if stream else samples, pieces, labels,
         tuple(f"{name}.v" for name in sorted(shown)), folder, budget, old, decode, allow_skew,
         slow, chips, None if backends_wanted is None else tuple(backends_wanted), lava_samples,
-        max_memory, column, command, recipe,
+        max_memory, column, timing, command, recipe,
     )  # fmt: skip
 
 

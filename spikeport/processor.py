@@ -28,11 +28,17 @@ WHY_NO_LAVA = "Lava has no such arithmetic: a processor runs the float reference
 
 
 def on_processor(clocked: Clocked, chip: Chip, chips: int = 1) -> Image:
-    """Return a network as it is on a processor: where weights are, not what they are.
+    """Return a network as it is on a processor.
 
     Raises:
         ChipError: the chip cannot be linked to so many others.
     """
+    program = structure_of(clocked)
+    return place(replace(program, notes=(*program.notes, NOTE)), chip, chips)
+
+
+def structure_of(clocked: Clocked) -> Program:
+    """Return a network as a Program that says where weights are, not what they are."""
     populations = {
         name: CellPopulation(
             pop.kind,
@@ -48,17 +54,16 @@ def on_processor(clocked: Clocked, chip: Chip, chips: int = 1) -> Image:
         )
         for each in clocked.projections
     )
-    program = Program(
+    return Program(
         dt=clocked.dt,
         populations=populations,
         synapses=synapses,
         outputs=clocked.outputs,
         lags={name: clocked.lags.get(name, 0) for name in populations},
         repairs=clocked.repairs,
-        notes=(*clocked.notes, NOTE),
+        notes=clocked.notes,
         name=clocked.name,
     )
-    return place(program, chip, chips)
 
 
 def as_run_there(ideal: Traces, inputs: Mapping[str, Array], image: Image) -> Traces:

@@ -8,11 +8,13 @@ from typing import Any
 
 from spikeport import __version__, backends
 from spikeport.attribution import attribute, nothing
+from spikeport.baselines import baselines
 from spikeport.compiler.clocked import Clocked
 from spikeport.compiler.image import Image
 from spikeport.compiler.measure.bounds import overflow_rows
 from spikeport.compiler.measure.decode import accuracy
-from spikeport.compiler.measure.energy import Cost, neurobench
+from spikeport.compiler.measure.energy import Cost
+from spikeport.compiler.measure.neurobench import neurobench
 from spikeport.compiler.measure.parity import Parity, compare, compare_bits
 from spikeport.compiler.network import Network
 from spikeport.compiler.pipeline import for_chip
@@ -23,6 +25,7 @@ from spikeport.explain import explain
 from spikeport.fit import limit_notes
 from spikeport.on_chip import cores_of, limits_of, mesh_of
 from spikeport.pages.verdict import WORDING
+from spikeport.timed import time_of_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,7 @@ class Deployment:
         costs: per column, empty where nothing is published; `column` is the one that leads.
         decode, input, command: what was asked for.
         recipe: the options of the recipe, "" of the default one.
+        budget: seconds that a step may take, and whose they are.
     """
 
     net: Network
@@ -69,7 +73,8 @@ class Deployment:
     decode: str
     input: str
     command: str
-    recipe: str = ""
+    recipe: str
+    budget: tuple[float, str]
 
     @property
     def streamed(self) -> bool:
@@ -86,7 +91,7 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as plain values."""
     net, image, runs = deployment.net, deployment.image, deployment.runs
     program, chip, pieces = image.program, image.chip, deployment.in_one
-    chosen = deployment.costs.get(deployment.column)
+    costs, column = deployment.costs, deployment.column
     return {
         "spikeport": __version__,
         "complete": True,
@@ -110,9 +115,11 @@ def plain_result(deployment: Deployment) -> dict[str, Any]:
         "resources": dict(image.resources),
         "limits": limits_of(image),
         "mesh": mesh_of(image, runs.emulator, pieces),
-        "cores": cores_of(image, runs.emulator, pieces, chosen),
-        "energy": energy_of(chip, deployment.costs, deployment.column),
-        "neurobench": neurobench(image, runs.emulator, pieces),
+        "cores": cores_of(image, runs.emulator, pieces, costs, column),
+        "energy": energy_of(chip, costs, column),
+        "time": time_of_run(image, costs, column, deployment.budget),
+        "neurobench": (metrics := neurobench(image, runs.emulator, pieces)),
+        "baselines": baselines(metrics),
         "attribution": _attribution(deployment),
         "losses": [dict(loss) for loss in program.losses],
         "overflow": _overflow(deployment),

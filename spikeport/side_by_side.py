@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from spikeport import __version__, backends, verbs
+from spikeport.as_if import as_if, is_priced
+from spikeport.budget import PRICED
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
+from spikeport.compiler.cost_column import EventTimes
 from spikeport.compiler.errors import (
     ChipError,
     DataError,
@@ -30,6 +33,12 @@ from spikeport.pages.held import fullest
 from spikeport.prepared import Prepared, Progress, Reference, Say, prepare, run_reference
 
 LIMITS_ONLY = "not run: limits only"
+#: What a row holds of a report's energy and time.
+ENERGY = ("known", "why", "column", "title", "joules_per_sample", "interval", "left_out",
+          "static_joules_per_sample", "static_interval", "total_joules_per_sample",
+          "total_interval", "by_kind", "sources", "columns")  # fmt: skip
+TIME = ("known", "why", "column", "model", "seconds_per_step", "interval", "latency", "throughput",
+        "energy_delay", "sources", "columns")  # fmt: skip
 ALL = "all"
 NO_RECIPE = "takes no recipe: it ran as it is"
 
@@ -116,11 +125,14 @@ def deploy_side_by_side(
         )
     ready = [_ready(given, each) for each in targets]
     reference = None
-    if any(isinstance(each, Clocked) for each in ready):
+    runs = any(isinstance(each, Clocked) for each in ready)
+    if runs or any(is_priced(each) for each in targets):
         reference = run_reference(given, progress)
     rows, reports = [], {}
     for each, network, name in zip(targets, ready, _folders(targets), strict=True):
         row, report = _row(given, each, network, reference, say, progress)
+        if not row["fits"] and reference is not None:
+            row["as_if"] = as_if(given, each, reference.traces)
         if report is not None:
             row["report"] = f"{name}/report.html"
             reports[name] = report
@@ -168,9 +180,17 @@ def _for_one(given: Prepared, chip: Chip) -> Prepared:
     wanted = given.wanted
     if wanted is not None and "lava" in wanted and not runs_in_lava(chip):
         wanted = tuple(name for name in wanted if name != "lava")
-    budget = tuple(each for each in given.budget if chip.costs or each.metric != "energy")
+    budget = tuple(each for each in given.budget if chip.costs or each.metric not in PRICED)
     recipe = given.recipe if _takes_recipe(chip) else None
-    return replace(given, column=column, wanted=wanted, budget=budget, recipe=recipe)
+    timing = given.timing if _has_events(chip, column) else None
+    return replace(given, column=column, timing=timing, wanted=wanted, budget=budget, recipe=recipe)
+
+
+def _has_events(chip: Chip, column: str | None) -> bool:
+    """Has a column times of events, so that there are models of time to choose from."""
+    if not chip.costs:
+        return False
+    return isinstance(chip.costs[column or chip.default_cost].time, EventTimes)
 
 
 def _row(
@@ -216,9 +236,11 @@ def _row(
         "latency_steps": report["latency_steps"],
         "energy": {
             key: report["energy"].get(key)
-            for key in ("known", "why", "column", "title", "joules_per_sample", "interval",
-                        "left_out")
+            for key in ENERGY
+            if key in report["energy"]
         },
+        "time": {key: report["time"][key] for key in TIME if key in report["time"]},
+        "not_comparable": [],
         "notes": [*plainly, *limit_notes(chip), *chip.notes],
         "broken": bool(lava and lava["different"]) or bool(budget and not budget["passed"]),
         "report": None,
@@ -254,6 +276,8 @@ def _not_run(chip: Chip, found: Mapping[str, Any], why: str = "") -> dict[str, A
         "limits": {},
         "latency_steps": None,
         "energy": None,
+        "time": None,
+        "not_comparable": [],
         "notes": [*limit_notes(chip), *chip.notes],
         "broken": False,
         "report": None,

@@ -259,15 +259,36 @@ def compare(expected: Traces, got: Traces, bits: bool = False) -> Parity:
 
 
 def cost(
-    image: Image, traces: Traces, column: str | None = None, pieces: int | None = None
+    image: Image,
+    traces: Traces,
+    chip: str | Path | Chip | None = None,
+    column: str | None = None,
+    pieces: int | None = None,
+    timing: str | None = None,
+    budget: float | None = None,
 ) -> Cost:
-    """Return the energy of an emulator run under one of the chip's cost columns.
+    """Return the energy and time of an emulator run under one cost column, without a second run.
 
-    `pieces` samples follow each other without a reset in each sample of a streamed run.
+    Args:
+        image: where everything is; the run may have been placed otherwise.
+        traces: of the run; with `count_cores` it knows which somas were busy in which step.
+        chip: whose figures and cores, where not the image's: it must compute with the same
+            integers, and the program is placed anew where its cores are other ones.
+        column: cost column; the chip's default where None.
+        pieces: samples that follow each other without a reset in each sample of a streamed run.
+        timing: model of time, `simple` or `detailed`; by default the most that the column has
+            figures for.
+        budget: seconds that a step may take, to find the cores that do not keep it.
+
+    Raises:
+        ChipError: the chip computes otherwise, or has no such column or model.
+        FitError: the program does not fit the chip.
     """
-    from spikeport.compiler.measure.energy import cost as energy_cost
+    from spikeport.compiler.chip import Chip
+    from spikeport.costed import cost_under
 
-    return energy_cost(image, traces, column, pieces)
+    target = chip if chip is None or isinstance(chip, Chip) else backends.find_chip(str(chip))
+    return cost_under(image, traces, target, column, pieces, timing, budget)
 
 
 def check(net: Network, chip: str | Path | Chip = "loihi1", chips: int = 1) -> dict[str, Any]:

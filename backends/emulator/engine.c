@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <time.h>
+#include "mesh.h"
 #include "read_plan.h"
 #include "sample.h"
 
@@ -322,9 +323,98 @@ static PyObject *run_plan(PyObject *module, PyObject *args)
     return found;
 }
 
+static void read_mesh(MeshRun *run, Held *held, PyObject *from)
+{
+    run->rows = number(from, "rows");
+    run->packets = number(from, "packets");
+    run->cores = number(from, "cores");
+    run->buffer = number(from, "buffer");
+    if (PyErr_Occurred())
+        return;
+    if (run->rows < 0 || run->packets < 0 || run->cores < 0 || run->buffer < 1) {
+        PyErr_SetString(PyExc_ValueError, "a mesh has no such size");
+        return;
+    }
+    run->offsets = array(held, from, "offsets", 8, run->rows + 1, 0);
+    run->source = array(held, from, "source", 4, run->packets, 0);
+    run->target = array(held, from, "target", 4, run->packets, 0);
+    run->wait = array(held, from, "wait", 8, run->packets, 0);
+    run->serve = array(held, from, "serve", 8, run->packets, 0);
+    run->rest = array(held, from, "rest", 8, run->rows * run->cores, 0);
+    run->x = array(held, from, "x", 4, run->cores, 0);
+    run->y = array(held, from, "y", 4, run->cores, 0);
+    run->hop = array(held, from, "hop", 8, 2, 0);
+    run->found = array(held, from, "found", 8, 5 * run->rows, 1);
+    run->held = array(held, from, "held", 1, run->packets, 1);
+    if (PyErr_Occurred())
+        return;
+    if (!run->offsets || !run->source || !run->target || !run->wait || !run->serve || !run->rest ||
+        !run->x || !run->y || !run->hop || !run->found || !run->held) {
+        PyErr_SetString(PyExc_KeyError, "an array of the mesh is missing");
+        return;
+    }
+    const char *trouble = trouble_of(run);
+    if (trouble)
+        PyErr_SetString(PyExc_ValueError, trouble);
+}
+
+/* Make room for what a row needs; returns 0 where there is none. */
+static int make_room(MeshRun *run)
+{
+    int64_t most = 0;
+    run->columns = run->lines = 1;
+    for (int64_t row = 0; row < run->rows; row++)
+        if (run->offsets[row + 1] - run->offsets[row] > most)
+            most = run->offsets[row + 1] - run->offsets[row];
+    for (int64_t core = 0; core < run->cores; core++) {
+        if (run->x[core] >= run->columns)
+            run->columns = run->x[core] + 1;
+        if (run->y[core] >= run->lines)
+            run->lines = run->y[core] + 1;
+    }
+    if (run->columns * run->lines > LARGEST_MESH)
+        return 0;
+    run->port = PyMem_RawCalloc(run->cores + 1, sizeof *run->port);
+    run->busy = PyMem_RawCalloc(run->cores + 1, sizeof *run->busy);
+    run->late = PyMem_RawCalloc(run->cores + 1, sizeof *run->late);
+    run->link = PyMem_RawCalloc(4 * run->columns * run->lines, sizeof *run->link);
+    run->leaving.items = PyMem_RawCalloc(run->cores + 1, sizeof *run->leaving.items);
+    run->flying.items = PyMem_RawCalloc(most + 1, sizeof *run->flying.items);
+    return run->port && run->busy && run->late && run->link && run->leaving.items &&
+           run->flying.items;
+}
+
+static PyObject *time_mesh(PyObject *module, PyObject *from)
+{
+    MeshRun run = {0};
+    Held held = {0};
+    (void)module;
+    if (!PyDict_Check(from)) {
+        PyErr_SetString(PyExc_TypeError, "a mesh is a dict");
+        return NULL;
+    }
+    read_mesh(&run, &held, from);
+    if (!PyErr_Occurred() && !make_room(&run))
+        PyErr_NoMemory();
+    if (!PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t row = 0; row < run.rows; row++)
+            time_row(&run, row);
+        Py_END_ALLOW_THREADS
+    }
+    void *made[] = {run.port, run.busy, run.late, run.link, run.leaving.items, run.flying.items};
+    for (size_t k = 0; k < sizeof made / sizeof *made; k++)
+        PyMem_RawFree(made[k]);
+    let_go(&held);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"prepare", prepare_plan, METH_VARARGS, "prepare(populations, projections, cores) -> capsule"},
     {"run", run_plan, METH_VARARGS, "run(capsule, buffers, progress) -> [(neurons, counts), ...], or None: no room for the spikes"},
+    {"mesh_time", time_mesh, METH_O, "mesh_time(arrays): fill found and held"},
     {NULL, NULL, 0, NULL},
 };
 

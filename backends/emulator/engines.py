@@ -27,6 +27,11 @@ def is_built() -> bool:
     return True
 
 
+def is_native() -> bool:
+    """Does C run where nobody asks for an engine: it was built, and the environment allows it."""
+    return is_built() and os.environ.get(VARIABLE) != "numpy"
+
+
 def chosen(asked: str | None, job: Job) -> tuple[str, Callable[[Job], Outcome]]:
     """Return the name of the engine that runs a job, and what runs it.
 

@@ -92,9 +92,10 @@ def library() -> str:
                 text(", ".join(plain["kinds"])),
                 text(plain["arithmetic"]),
                 "known" if plain["costs"] else "unknown",
+                "known" if any("time" in row["part"] for row in plain["figures"]) else "unknown",
             )
         )
-    head = ("chip", "title", "level", "cores", "runs", "arithmetic", "energy")
+    head = ("chip", "title", "level", "cores", "runs", "arithmetic", "energy", "time")
     parts = [LIBRARY_HEAD, "\n".join(table_lines(head, rows)), *(one_chip(each) for each in chips)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from hw_tests.bench.chips_table import library, schema_text
 from spikeport import backends
 from spikeport.cli import main, new_chip
-from spikeport.compiler.chip import EVENTS, Chip
+from spikeport.compiler.chip import Chip
+from spikeport.compiler.cost_column import EVENTS, Points
 from spikeport.compiler.figure import Fact, Figure, Range, Row
 from spikeport.compiler.load.chip import read_chip
 
@@ -62,9 +63,19 @@ def test_the_list_has_every_chip_with_its_level_and_whether_its_energy_is_known(
             chip.level, chip.cores, chip.arithmetic, chip.kinds,
         )  # fmt: skip
         energy = "known" if chip.costs else "unknown"
-        assert re.search(rf"^{name} +{chip.level} +{chip.cores} +{chip.arithmetic} +{energy}", text,
-                         re.MULTILINE)  # fmt: skip
+        time = "known" if any(c.time for c in chip.costs.values()) else "unknown"
+        said = rf"^{name} +{chip.level} +{chip.cores} +{chip.arithmetic} +{energy} +{time} "
+        assert re.search(said, text, re.MULTILINE)
         assert f"runs {', '.join(chip.kinds)}" in text
+
+
+def of_time(time):
+    """Yield what a column states of times."""
+    for _, value in time or ():
+        if isinstance(value, Figure | Points):
+            yield value
+        elif isinstance(value, dict):
+            yield from value.values()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,6 +90,7 @@ def test_one_chip_shows_every_figure_with_unit_source_and_basis(name, monkeypatc
         if isinstance(value, Figure | Range | Row)
     ]
     stated += [f for c in chip.costs.values() for f in (c.uncertainty, *c.figures.values())]
+    stated += [f for c in chip.costs.values() for f in of_time(c.time)]
     stated += [fact for fact in chip.facts.values() if isinstance(fact, Fact)]
     assert len(shown["figures"]) == len(stated)
     assert {row["source"] for row in shown["figures"]} == {each.source for each in stated}

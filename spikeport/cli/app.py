@@ -31,6 +31,7 @@ from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
 from spikeport.cli.quantize_file import quantize
 from spikeport.cli.recipe_options import Correct, Decays, Ranges, Rounding, Scales, Weights
 from spikeport.cli.train_file import train
+from spikeport.cli.validate_energy import validate_energy
 
 app = typer.Typer(
     name="spikeport",
@@ -134,6 +135,9 @@ def deploy(
     cost: Annotated[
         str | None, typer.Option("--cost", help="cost column, such as davies2018 or sanafe")
     ] = None,
+    timing: Annotated[
+        str | None, typer.Option(help="model of time: simple, or detailed (where figures allow)")
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="an old report.json to compare with")
     ] = None,
@@ -172,8 +176,8 @@ def deploy(
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
             stream=stream, allow_skew=allow_skew, slow=slow, chips=chips,
             backends_wanted=_backends(backends), lava_samples=lava_samples, column=cost,
-            baseline=baseline, fail_on=fail_on, max_memory=max_memory, command=typed(), say=say,
-            progress=progress, recipe=recipe,
+            timing=timing, baseline=baseline, fail_on=fail_on, max_memory=max_memory,
+            command=typed(), say=say, progress=progress, recipe=recipe,
         )  # fmt: skip
     if several:
         from spikeport.cli.show_side_by_side import print_side_by_side
@@ -381,3 +385,4 @@ app.command()(train)
 app.command()(about.doctor)
 app.command()(about.demo)
 app.command()(about.chips)
+app.command()(validate_energy)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from spikeport import backends
-from spikeport.compiler import fabric
+from spikeport.compiler import cost_column, fabric
 from spikeport.compiler.chip import Chip, Limits, Topology
 from spikeport.compiler.errors import ChipError, OutputError
 from spikeport.compiler.figure import Strict
@@ -139,7 +139,7 @@ def chip_schema() -> dict[str, Any]:
     schema["description"] = (Chip.__doc__ or "").splitlines()[0]
     models = {
         name: model
-        for module in (fabric, inspect.getmodule(Chip), inspect.getmodule(Strict))
+        for module in (fabric, cost_column, inspect.getmodule(Chip), inspect.getmodule(Strict))
         for name, model in vars(module).items()
         if isinstance(model, type) and issubclass(model, BaseModel)
     }

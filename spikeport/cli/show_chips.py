@@ -7,6 +7,7 @@ from typing import Any
 
 from spikeport import backends
 from spikeport.compiler.chip import Chip
+from spikeport.compiler.cost_column import Points, StepTime
 from spikeport.compiler.errors import counted, printable
 from spikeport.compiler.figure import Fact, Figure, Range, Row
 from spikeport.fit import unpublished
@@ -32,6 +33,7 @@ def _row(chip: Chip) -> dict[str, Any]:
         "kinds": list(chip.kinds),
         "arithmetic": chip.arithmetic,
         "energy": bool(chip.costs),
+        "time": any(column.time is not None for column in chip.costs.values()),
         "chips": chip.most_chips,
     }
 
@@ -75,14 +77,28 @@ def _all(chip: Chip) -> Iterator[dict[str, Any]]:
         yield _plain(f"costs.{key}", "uncertainty", column.uncertainty)
         for name, value in column.figures.items():
             yield _plain(f"costs.{key}", name, value)
+        if column.time is not None:
+            yield from _times(f"costs.{key}.time", column.time)
     for name, fact in chip.facts.items():
         yield _plain("facts", name, fact)
 
 
-def _plain(part: str, name: str, value: Figure | Range | Row | Fact) -> dict[str, Any]:
+def _times(part: str, time: StepTime) -> Iterator[dict[str, Any]]:
+    for name, value in time:
+        if isinstance(value, Figure | Points):
+            yield _plain(part, name, value)
+        elif isinstance(value, Mapping):
+            for kind, figure in value.items():
+                yield _plain(part, kind, figure)
+
+
+def _plain(part: str, name: str, value: Figure | Range | Row | Fact | Points) -> dict[str, Any]:
     number: Any
     if isinstance(value, Range):
         number, unit = [value.low, value.high], ""
+    elif isinstance(value, Points):
+        pairs = zip(value.counts, value.seconds, strict=True)
+        number, unit = ", ".join(f"{count}: {seconds:g}" for count, seconds in pairs), "s"
     elif isinstance(value, Row):
         number, unit = list(value.values), value.unit
     else:
@@ -94,9 +110,17 @@ def _plain(part: str, name: str, value: Figure | Range | Row | Fact) -> dict[str
         "unit": unit,
         "source": value.source,
         "basis": value.basis,
-        "note": value.note,
+        "note": "; ".join(each for each in (_doubt(value), value.note) if each),
         "verified": value.basis != "unverified",
     }
+
+
+def _doubt(value: Figure | Range | Row | Fact | Points) -> str:
+    """Say the uncertainty that a figure states of itself, and how a table goes on."""
+    if isinstance(value, Points):
+        return f"by count, {'a line between' if value.between == 'line' else 'holds till the next'}"
+    around = getattr(value, "plus_minus", None)
+    return "" if around is None else f"{around[0]:+.0%} to {around[1]:+.0%}"
 
 
 def print_listed(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -106,15 +130,15 @@ def print_listed(rows: Sequence[Mapping[str, Any]]) -> None:
     print(
         f"{'name':<{widths['name']}}  {'level':<{widths['level']}}  "
         f"{'cores':>{max(widths['cores'], 5)}}  {'arithmetic':<{widths['arithmetic']}}  "
-        "energy   title"
+        "energy   time     title"
     )
     for row in rows:
-        energy = "known  " if row["energy"] else "unknown"
+        energy, time = ("known  " if row[key] else "unknown" for key in ("energy", "time"))
         print(
             printable(
                 f"{row['name']:<{widths['name']}}  {row['level']:<{widths['level']}}  "
                 f"{row['cores']:>{max(widths['cores'], 5)}}  "
-                f"{row['arithmetic']:<{widths['arithmetic']}}  {energy}  {row['title']}"
+                f"{row['arithmetic']:<{widths['arithmetic']}}  {energy}  {time}  {row['title']}"
             )
         )
         print(printable(f"{'':<{widths['name']}}  runs {', '.join(row['kinds'])}"))
@@ -135,8 +159,8 @@ def print_figures(plain: Mapping[str, Any]) -> None:
         if row["part"] != part:
             part = row["part"]
             print(printable(f"{part or 'power'}"))
-            if part.startswith("costs."):
-                column = plain["costs"][part.removeprefix("costs.")]
+            column = plain["costs"].get(part.removeprefix("costs."))
+            if column is not None:
                 print(printable(f"  {column['title']} [{column['source']}]"))
         basis = row["basis"] if row["verified"] else "UNVERIFIED"
         note = f"; {row['note']}" if row["note"] else ""

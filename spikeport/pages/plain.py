@@ -63,3 +63,46 @@ def items(value: Any, *keys: str) -> list[Any]:
     """Return the list at `keys`, or an empty one."""
     found = at(value, *keys)
     return list(found) if isinstance(found, list) else []
+
+
+#: Sizes beyond these are no figure of any chip, and not worth the digits that they would take.
+LARGEST_FIGURE = 1e60
+
+
+def figure(value: Any, *keys: str) -> float | None:
+    """Return the number at `keys`, or None where there is none that can be shown.
+
+    >>> figure({"a": 1}, "a"), figure({"a": "1"}, "a"), figure({"a": True}, "a"), figure(10**99)
+    (1.0, None, None, None)
+    """
+    found = at(value, *keys)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if abs(found) <= LARGEST_FIGURE else None
+
+
+def pair(value: Any, *keys: str) -> tuple[float, float] | None:
+    """Return the two numbers at `keys`, the lower one first, or None.
+
+    >>> pair({"interval": [2, 1]}, "interval"), pair({"interval": [2]}, "interval")
+    ((1.0, 2.0), None)
+    """
+    found = [figure(each) for each in items(value, *keys)]
+    if len(found) != 2 or found[0] is None or found[1] is None:
+        return None
+    return min(found[0], found[1]), max(found[0], found[1])
+
+
+def words(value: Any, *keys: str, most: int = 400) -> str:
+    """Return the text at `keys`, cut where it is endless; "" where there is none.
+
+    >>> words({"a": "b"}, "a"), words({"a": [1]}, "a"), words({"a": 3}, "a")
+    ('b', '', '3')
+    """
+    found = at(value, *keys)
+    if isinstance(found, bool) or not isinstance(found, str | int | float):
+        return ""
+    try:
+        return str(found)[:most]
+    except ValueError:  # a whole number of thousands of digits
+        return ""

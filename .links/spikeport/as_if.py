@@ -1,0 +1,1 @@
+../../spikeport/as_if.py

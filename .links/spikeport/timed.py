@@ -1,0 +1,1 @@
+../../spikeport/timed.py

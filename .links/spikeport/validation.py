@@ -1,0 +1,1 @@
+../../spikeport/validation.py
