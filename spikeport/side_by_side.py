@@ -13,6 +13,7 @@ from typing import Any
 
 from spikeport import __version__, backends, verbs
 from spikeport.as_if import as_if, is_priced
+from spikeport.baselines import comparable
 from spikeport.budget import PRICED
 from spikeport.compiler.chip import Chip
 from spikeport.compiler.clocked import Clocked
@@ -137,6 +138,7 @@ def deploy_side_by_side(
             row["report"] = f"{name}/report.html"
             reports[name] = report
         rows.append(row)
+    _compare_costs(rows, targets)
     result = {
         "spikeport": __version__,
         "graph": given.net.name,
@@ -153,6 +155,22 @@ def deploy_side_by_side(
     if given.folder is not None:
         result["files"] = _write(result, reports, given.folder)
     return result
+
+
+def _compare_costs(rows: Sequence[dict[str, Any]], targets: Sequence[Chip]) -> None:
+    """Say in each row why its energy is not to be held against the first one that is known."""
+    priced = [
+        (row, chip, _column(row)) for row, chip in zip(rows, targets, strict=True) if _column(row)
+    ]
+    for row, chip, column in priced[1:]:
+        reason = comparable(priced[0][1], chip, priced[0][2], column)
+        row["not_comparable"] = [reason] if reason else []
+
+
+def _column(row: Mapping[str, Any]) -> str:
+    """Return the column of a row's energy, or of what it would be if the network fitted."""
+    energy = row["energy"] or (row.get("as_if") or {}).get("energy") or {}
+    return str(energy.get("column") or "") if energy.get("known") else ""
 
 
 def _takes_recipe(chip: Chip) -> bool:

@@ -18,6 +18,7 @@ from spikeport.compiler.kinds import Array
 from spikeport.compiler.traces import Traces
 
 CELLS = 1 << 21  # rows times cores that are held at once
+PACKETS = 1 << 22  # packets of these rows, some 100 bytes each
 SPREAD = (
     "the run did not count the cores of this placement: updates of somas are spread evenly over "
     "the steps (run with count_cores to have them step by step)"
@@ -133,16 +134,29 @@ def sent_in(traces: Traces, name: str, first: int, end: int) -> sp.csr_array:
     return sp.csr_array(indices, shape=(end - first, events.size))
 
 
-def chunks(traces: Traces, cores: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, end) of rows that are looked at together."""
-    rows, together = traces.samples * traces.steps, max(CELLS // max(cores, 1), 1)
-    yield from ((first, min(first + together, rows)) for first in range(0, rows, together))
+def chunks(traces: Traces, cores: Cores) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of rows that are looked at together: so many cells and packets at most.
+
+    A single row may have more packets; what bounds these is the network.
+    """
+    rows, together = traces.samples * traces.steps, max(CELLS // max(cores.numbers.size, 1), 1)
+    packets = np.zeros(rows + 1, np.int64)  # at most, before each row
+    for name, reach in cores.reach.items():
+        if name in traces.spikes:
+            most = int(np.diff(reach.packets.indptr).max(initial=0))
+            packets += traces.spikes[name].offsets * most
+    first = 0
+    while first < rows:
+        fits = int(np.searchsorted(packets, packets[first] + PACKETS, side="right")) - 1
+        end = min(max(fits, first + 1), first + together, rows)
+        yield first, end
+        first = end
 
 
 def work_of(image: Image, traces: Traces, cores: Cores) -> Iterator[Work]:
     """Yield what each core does in each step, some rows at a time."""
     counted = counts_these(traces, image, cores)
-    for first, end in chunks(traces, cores.numbers.size):
+    for first, end in chunks(traces, cores):
         sums = {
             kind: np.zeros((end - first, cores.numbers.size))
             for kind in ("spikes", "packets", "packets_in", "dense", "sparse", "updates")

@@ -11,6 +11,7 @@ import spikeport as sp
 from hw_tests.unit.test_energy import LOIHI, X, in_order, layer, lonely, six_neurons
 from spikeport import backends
 from spikeport.compiler.errors import ChipError
+from spikeport.compiler.measure import work
 from spikeport.compiler.measure.timing import BOUNDS
 from spikeport.compiler.place.place import place
 from spikeport.compiler.program import CellPopulation, Program, Synapses
@@ -191,3 +192,15 @@ def test_a_chip_without_times_has_none():
     )
     assert (cost.time, cost.seconds_per_sample, cost.total_joules_per_sample) == (None,) * 3
     assert cost.time_unknown == "the column davies2018 states no times"
+
+
+@pytest.mark.parametrize("timing", ["simple", "detailed"])
+def test_rows_that_are_looked_at_apart_give_what_they_give_together(timing, lonely, monkeypatch):
+    together = timed(lonely, timing=timing)
+    for name, size in (("CELLS", 7), ("PACKETS", 5), ("PACKETS", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(work, name, size)
+            apart = timed(lonely, timing=timing)
+        assert apart.seconds.tolist() == together.seconds.tolist()
+        assert apart.core.tolist() == together.core.tolist()
+        assert apart.busy == pytest.approx(together.busy)

@@ -30,6 +30,7 @@ from spikeport.cli.options import (
 from spikeport.cli.output import emit, print_ran, say, verdict_of, worst_of
 from spikeport.cli.quantize_file import quantize
 from spikeport.cli.recipe_options import Correct, Decays, Ranges, Rounding, Scales, Weights
+from spikeport.cli.report_file import report
 from spikeport.cli.train_file import train
 from spikeport.cli.validate_energy import validate_energy
 
@@ -159,6 +160,7 @@ def deploy(
     cell, costs the events and writes a report. Exit code 1: Lava differs, or a budget is broken.
     Several chips: one table and one page, with the report of each chip that takes it in a folder.
     """
+    from spikeport.cli.offer import estimate_offered
     from spikeport.cli.progress import progress_bars
     from spikeport.cli.show import print_deployed
     from spikeport.cli.typed import typed
@@ -170,7 +172,7 @@ def deploy(
     recipe = recipe_of(
         weights, correct, scales=scales, ranges=ranges, rounding=rounding, decays=decays
     )
-    with progress_bars() as progress:
+    with progress_bars() as progress, estimate_offered(None if several else chip):
         result = (deploy_side_by_side if several else deploy_graph)(
             graph, chip, data, out,
             dialect=dialect, dt=dt, settings=settings or (), input=input, decode=decode,
@@ -385,4 +387,5 @@ app.command()(train)
 app.command()(about.doctor)
 app.command()(about.demo)
 app.command()(about.chips)
+app.command()(report)
 app.command()(validate_energy)
