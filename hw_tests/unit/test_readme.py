@@ -61,5 +61,5 @@ def test_every_link_leads_to_a_file(document):
 
 def test_every_command_is_listed():
     for command in app.registered_commands:
-        name = command.name or command.callback.__name__
+        name = (command.name or command.callback.__name__).replace("_", "-")
         assert f"spikeport {name}" in README

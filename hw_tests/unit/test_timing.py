@@ -43,6 +43,7 @@ def test_the_slowest_core_ends_a_step(lonely):
     barrier = 1400  # six tiles: the entry of four holds
     assert time.seconds[0, :2] / NS == pytest.approx([first + barrier, second + barrier])
     assert time.parts["memory"][0, :2] / NS == pytest.approx([first, second])
+    assert time.parts["compute"][0, :2].tolist() == [0, 0]
     assert time.core[0, :2].tolist() == [0, 5]
     assert [BOUNDS[at] for at in time.bound[0, :2]] == ["memory", "memory"]
 
@@ -60,6 +61,21 @@ def test_on_one_core_everything_is_in_turn():
     sending = 6 * LOOK + 4 * (BUSY + SPIKE + OUT)
     serving = (IN + 4 * READ) + 4 * (IN + READ)
     assert time.seconds[0, 1] / NS == pytest.approx(max(sending, serving) + 600)
+
+
+def test_cores_of_one_tile_have_the_barrier_of_one_tile():
+    """Two cores of the first tile: 600 ns; with one of the next tile 1000 ns."""
+    image = in_order(place(six_neurons(), LOIHI))
+    traces = run(image, X, count_cores=True)
+
+    def with_core(number):
+        x, y = LOIHI.tile(number)
+        more = replace(image.cores[0], core=number, tile_x=x, tile_y=y)
+        placed = replace(image, cores=(*image.cores, more))
+        return sp.cost(placed, traces, column="sanafe", timing="simple").time
+
+    assert with_core(1).barrier[0] / NS == pytest.approx(600)
+    assert with_core(4).barrier[0] / NS == pytest.approx(1000)
 
 
 def test_the_other_column_has_times_of_its_own(lonely):
@@ -111,6 +127,29 @@ def test_a_barrier_over_linked_chips_is_what_was_measured(chips, expected):
     image = replace(place(six_neurons(), LOIHI), chips=chips)
     time = sp.cost(image, run(place(six_neurons(), LOIHI), X), column="davies2018").time
     assert np.array(time.barrier) / NS == pytest.approx(expected)
+
+
+def test_the_interval_of_a_run_has_that_of_its_barrier():
+    image = replace(place(six_neurons(), LOIHI), chips=32)
+    time = sp.cost(image, run(place(six_neurons(), LOIHI), X), column="davies2018").time
+    work = float((time.seconds - time.barrier[0]).sum(axis=1).mean())
+    low, high = time.interval_per_run
+    assert (low, high) == (
+        pytest.approx(work * 0.5 + 6 * 465 * NS), pytest.approx(work * 1.5 + 6 * 14300 * NS)
+    )  # fmt: skip
+
+
+def test_static_energy_and_resets_are_of_every_linked_chip():
+    traces = run(place(six_neurons(), LOIHI), X)
+    one, two = (
+        sp.cost(replace(place(six_neurons(), LOIHI), chips=n), traces, column="davies2018")
+        for n in (1, 2)
+    )
+    assert two.by("kind")["state_reset"] == 2 * one.by("kind")["state_reset"]
+    assert two.static_joules_per_sample == pytest.approx(
+        2 * 0.1044 * two.time.seconds.sum(axis=1).mean()
+    )
+    assert one.by("chip").keys() == {-1, 0}
 
 
 def test_fewer_linked_chips_lie_between_one_and_what_was_measured():
