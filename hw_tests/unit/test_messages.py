@@ -7,9 +7,11 @@ import pytest
 
 import spikeport as sp
 from hw_tests.unit.test_energy import LOIHI, X, in_order, layer, lonely, scattered, six_neurons
+from spikeport.compiler.image import CoreUse, Image, Slice
 from spikeport.compiler.measure.messages import messages_of
 from spikeport.compiler.measure.work import cores_of, work_of
 from spikeport.compiler.place.place import place
+from spikeport.compiler.place.routes import Routes
 from spikeport.compiler.program import CellPopulation, Program, Synapses
 from spikeport.verbs import run
 
@@ -95,6 +97,22 @@ def test_packets_of_one_neuron_leave_one_after_the_other_by_the_number_of_their_
     serve = IN + READ
     expected = [(0, 1, first, serve), (0, 2, OUT, serve), (0, 3, OUT, serve)]
     close(row(messages, 1), expected)
+
+
+def test_a_neuron_has_sent_all_its_packets_before_the_next_one_sends():
+    """Two neurons on core 0, and a listener on each of the cores 1 and 2."""
+    program = fan([10, 10], 2)
+    slices = (
+        Slice("a", np.arange(2), 0),
+        Slice("b", np.arange(1), 1),
+        Slice("b", np.array([1]), 2),
+    )
+    uses = tuple(CoreUse(n, 0, *LOIHI.tile(n), 0, {}) for n in range(3))
+    image = Image(program, LOIHI, slices, Routes(program, slices), uses)
+    messages, _ = packets_of(image, np.ones((1, 1, 2)), 3)
+    first, serve = LOOK + BUSY + SPIKE + OUT, IN + READ
+    both = [(0, 1, first, serve), (0, 2, OUT, serve)]
+    close(row(messages, 1), both + both)
 
 
 def test_lists_with_indices_take_longer_to_read():
