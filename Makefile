@@ -3,10 +3,13 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize bench-train models chips docs constraints links clean dev lava torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize bench-train models chips docs constraints links clean dev timing lava sanafe torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
+
+WITH_SANAFE = if [ -x .venv-sanafe/bin/python ]; then : "$${SPIKEPORT_SANAFE_PYTHON:=$(CURDIR)/.venv-sanafe/bin/python}"; \
+	export SPIKEPORT_SANAFE_PYTHON; fi;
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -19,8 +22,8 @@ ON_NUMPY = unit/test_emulator.py unit/test_graded.py unit/test_xylo_neuron.py un
 	unit/test_host.py contract/test_running_is_continuing.py contract/test_kinds.py \
 	contract/test_sparse_weights.py golden/test_xylosim.py golden/test_shared_lava_cases.py
 
-test: lint lava ## lint, then every test, those of the emulator on NumPy as well
-	@$(WITH_LAVA) .venv/bin/python -m pytest -n 2 --dist=loadfile
+test: lint lava sanafe ## lint, then every test, those of the emulator on NumPy as well
+	@$(WITH_LAVA) $(WITH_SANAFE) .venv/bin/python -m pytest -n 2 --dist=loadfile
 	@SPIKEPORT_REQUIRE= SPIKEPORT_ENGINE=numpy .venv/bin/python -m pytest -n 2 --dist=loadfile -q \
 		-k "not (brian2 or lava- or lava_runs or lava_goes)" $(addprefix hw_tests/,$(ON_NUMPY))
 
@@ -75,6 +78,9 @@ bench-train: dev ## an epoch of training beside snnTorch's (make bench-peers fir
 models: dev ## train every network of the library, three seeds, and print the table of docs/models.md; MNIST's test set from MNIST=FOLDER
 	@.venv/bin/python -m hw_tests.bench.models_table --mnist $(MNIST) $(if $(ONLY),--only $(ONLY))
 
+timing: sanafe ## compare times and energies with SANA-FE's and write the table of docs/sanafe.md
+	@$(WITH_SANAFE) .venv/bin/python -m hw_tests.bench.sanafe_table
+
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
 	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs
 
@@ -95,6 +101,9 @@ clean: ## remove everything that make made
 
 dev:
 	@.ci/setup dev
+
+sanafe: dev
+	@.ci/setup sanafe
 
 lava: dev
 	@.ci/setup lava

@@ -49,6 +49,18 @@ def lava() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def sanafe() -> str:
+    """The interpreter that has SANA-FE; skips without one, fails if one is required."""
+    python = os.environ.get("SPIKEPORT_SANAFE_PYTHON", "")
+    if not python:
+        reason = "no interpreter with sanafe: set SPIKEPORT_SANAFE_PYTHON"
+        if "sanafe" in os.environ.get("SPIKEPORT_REQUIRE", ""):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return python
+
+
+@pytest.fixture(scope="session")
 def brian2() -> ModuleType:
     """The Brian2 backend; skips without Brian2, fails if it is required."""
     from spikeport.backends import brian2

@@ -22,6 +22,12 @@ typedef struct {
     int64_t size;
 } Queue;
 
+/* What stands at a port or on a link; nothing where it was counted in an earlier epoch. */
+typedef struct {
+    double load;
+    int64_t epoch;
+} Place;
+
 typedef struct {
     int64_t rows, packets, cores, buffer, columns, lines;
     const int64_t *offsets;
@@ -30,7 +36,9 @@ typedef struct {
     double *found;                           /* (rows, 5) */
     uint8_t *held;
     /* of a row */
-    double *port, *link, *busy, *late;
+    double *busy, *late;
+    Place *port, *link;
+    int64_t epoch;
     Queue leaving, flying;
 } MeshRun;
 
@@ -69,24 +77,28 @@ static Due pop(Queue *queue)
     return top;
 }
 
+/* Add `share` to a place; returns what stood there before. */
+static double put(Place *place, int64_t epoch, double share)
+{
+    const double before = place->epoch == epoch ? place->load : 0.0;
+    *place = (Place){before + share, epoch};
+    return before;
+}
+
 /* Add `share` to the port of a packet's core and to the links of its way, x before y; returns the
  * sum of what stood there before. */
 static double along(const MeshRun *run, int64_t packet, double share)
 {
     const int32_t core = run->source[packet], target = run->target[packet];
-    int32_t x = run->x[core], y = run->y[core];
-    const int32_t to_x = run->x[target], to_y = run->y[target];
-    double crowd = 0.0;
-    crowd += run->port[core];
-    run->port[core] += share;
-    while (x != to_x || y != to_y) {
-        const int way = x != to_x ? (to_x > x ? 0 : 1) : (to_y > y ? 2 : 3);
-        double *link = &run->link[4 * ((int64_t)x * run->lines + y) + way];
-        crowd += *link;
-        *link += share;
-        x += way == 0 ? 1 : way == 1 ? -1 : 0;
-        y += way == 2 ? 1 : way == 3 ? -1 : 0;
-    }
+    const int64_t x = run->x[core], y = run->y[core], to_x = run->x[target], to_y = run->y[target];
+    const int64_t east = to_x > x ? 1 : -1, north = to_y > y ? 1 : -1, lines = run->lines;
+    double crowd = put(&run->port[core], run->epoch, share);
+    int64_t link = 4 * (x * lines + y) + (to_x > x ? 0 : 1);
+    for (int64_t left = llabs(to_x - x); left; left--, link += 4 * lines * east)
+        crowd += put(&run->link[link], run->epoch, share);
+    link = 4 * (to_x * lines + y) + (to_y > y ? 2 : 3);
+    for (int64_t left = llabs(to_y - y); left; left--, link += 4 * north)
+        crowd += put(&run->link[link], run->epoch, share);
     return crowd;
 }
 
@@ -102,12 +114,7 @@ static void ends_at(double *last, double seconds, double compute, double traffic
     last[4] = core;
 }
 
-static void clear_ways(MeshRun *run)
-{
-    memset(run->port, 0, run->cores * sizeof *run->port);
-    memset(run->link, 0, 4 * run->columns * run->lines * sizeof *run->link);
-}
-
+/* Raising run->epoch empties every port and link at once. */
 static void time_row(MeshRun *run, int64_t row)
 {
     int64_t at = run->offsets[row];
@@ -118,7 +125,7 @@ static void time_row(MeshRun *run, int64_t row)
     last[4] = -1.0;
     memset(run->busy, 0, run->cores * sizeof *run->busy);
     memset(run->late, 0, run->cores * sizeof *run->late);
-    clear_ways(run);
+    run->epoch++;
     run->leaving.size = run->flying.size = 0;
     for (; at < end && run->source[at] == HOST; at++) {
         double *busy = &run->busy[run->target[at]];
@@ -150,7 +157,7 @@ static void time_row(MeshRun *run, int64_t row)
         }
         if (!run->flying.size && landed) {
             serving = 0.0;
-            clear_ways(run);
+            run->epoch++;
         }
         const int32_t from = run->source[packet], target = run->target[packet];
         const int64_t wide = llabs((int64_t)run->x[target] - run->x[from]),
@@ -187,7 +194,7 @@ static const char *trouble_of(const MeshRun *run)
     if (run->offsets[0] != 0 || run->offsets[run->rows] != run->packets)
         return "the offsets do not cover the packets";
     for (int64_t row = 0; row < run->rows; row++) {
-        if (run->offsets[row] > run->offsets[row + 1])
+        if (run->offsets[row] > run->offsets[row + 1] || run->offsets[row + 1] > run->packets)
             return "the offsets fall";
         for (int64_t at = run->offsets[row]; at < run->offsets[row + 1]; at++) {
             if (run->source[at] < HOST || run->source[at] >= run->cores || run->target[at] < 0 ||

@@ -15,7 +15,7 @@ from spikeport.compiler.image import CoreUse, Image, Route, Slice
 from spikeport.compiler.program import Program
 from spikeport.compiler.state import State
 from spikeport.compiler.traces import Traces
-from spikeport.pages import cores, held, html, mesh
+from spikeport.pages import cores, grid, held, html, mesh
 from spikeport.pages.plain import finite, printable
 
 DEMO = Path(__file__).resolve().parents[2] / "spikeport" / "demo"
@@ -197,7 +197,7 @@ def test_thousands_of_links_stay_few_and_small_cores_lose_their_numbers():
                       [core(n, n % 64, n // 64, 0.4) for n in range(4096)], {})  # fmt: skip
     assert len(drawn.links) == mesh.MAX_LINKS
     assert "links with less traffic are not drawn" in drawn.notes[-1]
-    assert drawn.grid.width <= mesh.WIDEST
+    assert drawn.grid.width <= grid.WIDEST
     assert {each.label for each in drawn.cores} == {""}
 
 
@@ -244,3 +244,52 @@ def test_the_fullest_core_is_the_largest_share_of_any_limit():
     rows = result_with({})["cores"] + [core(9, 0, 0, 0.9, neurons=9, limits={"neurons": 10})]
     assert held.fullest(rows) == ("neurons", 9, 10, 9)
     assert held.fullest([core(0, 0, 0, 0.0, axons=3, limits={"axons": None})]) is None
+
+
+def busy_cores() -> list[dict[str, Any]]:
+    """Three cores: one ends most steps, one a few, one none."""
+    return [
+        core(0, 0, 0, 0.1, seconds_per_step=7.0e-6, critical_share=0.75, populations={"a": 3}),
+        core(1, 0, 0, 0.9, seconds_per_step=1.0e-6, critical_share=0.25),
+        core(2, 1, 0, 0.5, seconds_per_step=3.0e-6, critical_share=0.0),
+    ]
+
+
+def test_the_map_of_time_is_shaded_by_work_and_outlines_who_ends_steps():
+    drawn = mesh.draw(shape(2, 1, 2), busy_cores(), {}).busy
+    shown = {each.title.split(":")[0]: each for each in drawn.cores}
+    assert [(each.shade, each.label, each.critical) for each in shown.values()] == [
+        (2, "3", False), (4, "7", True), (0, "1", True),
+    ]  # fmt: skip
+    assert drawn.cores[0] is shown["core 2"], "outlines are drawn over what has none"
+    assert (drawn.unit, drawn.critical) == ("µs", 2)
+    assert [limit.replace("\u00a0", " ") for limit in drawn.limits] == [
+        "0 s", "1.4 µs", "2.8 µs", "4.2 µs", "5.6 µs",
+    ]  # fmt: skip
+    assert shown["core 0"].title.replace("\u00a0", " ") == (
+        "core 0: 7 µs of work per step; ends 75 % of the steps; a"
+    )
+
+
+def test_a_core_is_at_the_same_place_on_every_map():
+    drawn = mesh.draw(shape(2, 1, 2), busy_cores(), {})
+    places = {(each.x, each.y) for each in drawn.cores}
+    assert places == {(each.x, each.y) for each in drawn.busy.cores}
+    assert len(places) == 3
+
+
+def test_without_times_there_is_no_map_of_time():
+    assert mesh.draw(shape(2, 1, 1), [core(0, 0, 0, 0.1)], {}).busy is None
+    wrong = [core(0, 0, 0, 0.1, seconds_per_step="soon", critical_share=[])]
+    assert mesh.draw(shape(2, 1, 1), wrong, {}).busy is None
+
+
+def test_the_page_has_the_map_of_time_beside_the_others():
+    result = result_with({})
+    result["cores"][0] |= {"seconds_per_step": 7.0e-6, "critical_share": 1.0}
+    text = html.page(finite(result))
+    assert 'id="busy-title">Map of busy time per step' in text
+    assert "2 cores are used, 1 of them end a step" in text
+    assert 'class="core f4 critical"' in text
+    assert "core 1: time not known" in text.replace("\u00a0", " ")
+    assert "busy-title" not in html.page(finite(result_with({})))

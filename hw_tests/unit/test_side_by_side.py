@@ -26,6 +26,8 @@ from spikeport.models.neurons.izhikevich import Izhikevich
 from spikeport.models.neurons.li import Li
 from spikeport.models.neurons.lif import Lif
 from spikeport.pages import side_by_side as page
+from spikeport.pages.plain import finite
+from spikeport.pages.units import NONE, si
 from spikeport.side_by_side import are_several, chips_named, deploy_side_by_side
 
 DEMO = Path(__file__).resolve().parents[2] / "spikeport" / "demo"
@@ -290,6 +292,59 @@ def test_a_chip_that_cannot_be_linked_is_a_row(net, data):
     assert "can be linked to 1 at most" in row_of(result, "cpu_i7_4960x")["violations"][0]
 
 
+def test_time_and_energy_times_delay_are_columns(found):
+    cells = page.cells(row_of(found[0], "loihi1"))
+    time = row_of(found[0], "loihi1")["time"]
+    assert cells["time per step"].startswith(si(time["seconds_per_step"], "s") + " (")
+    assert cells["time per sample"].startswith(si(time["latency"]["seconds"], "s") + " (")
+    assert cells[page.DELAY].endswith("J\u00b7s), dynamic and static")
+    static = row_of(found[0], "loihi1")["energy"]["static_joules_per_sample"]
+    assert cells["energy per sample"].endswith(f"; static {si(static, 'J')}")
+    cells = page.cells(row_of(found[0], "cpu_i7_4960x"))
+    assert [cells[name] for name in ("time per step", "time per sample", page.DELAY)] == [
+        "unknown", "unknown", "unknown",
+    ]  # fmt: skip
+    assert "static" not in cells["energy per sample"]
+    cells = page.cells(row_of(found[0], "tiny"))
+    assert cells["time per step"] == cells["energy per sample"] == NONE
+
+
+def test_what_a_chip_that_refuses_would_take_stands_apart(net, data, tmp_path):
+    result = deploy_side_by_side(
+        net, "loihi1,truenorth", data, tmp_path / "out", backends_wanted=["emulator"]
+    )
+    row = row_of(result, "truenorth")
+    said = page.as_if_words(row)
+    joules = row["as_if"]["energy"]["joules_per_sample"]
+    assert said.startswith(f"as if it fitted: {si(joules, 'J')} (")
+    assert "1\u00a0ms per step" in said
+    assert page.energy_words(row) == page.cells(row)["time per step"] == NONE
+    assert page.as_if_words(row_of(result, "loihi1")) == ""
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert f"<em>{said}</em>" in text
+    note = "an estimate as if the network fitted"
+    assert text.lower().count(note) == 1
+    markdown = (tmp_path / "out" / "index.md").read_text()
+    assert " ".join(f"* truenorth, {said}".split()) in markdown
+    assert note in markdown
+    assert json.loads((tmp_path / "out" / "index.json").read_text())["chips"][1]["as_if"]
+
+
+def test_what_is_not_comparable_is_listed_by_chip(found):
+    result = {**found[0], "chips": [dict(row) for row in found[0]["chips"]]}
+    row_of(result, "cpu_i7_4960x")["not_comparable"] = ["not comparable: <22 nm>"]
+    text = page.page(finite(result))
+    assert '<li><span class="muted">cpu_i7_4960x:</span> not comparable: &lt;22 nm&gt;</li>' in text
+    assert "* cpu_i7_4960x: not comparable: &lt;22 nm&gt;" in page.summary(finite(result))
+
+
+@pytest.mark.parametrize("nasty", [None, "<b>", [], {"energy": [], "time": "x", "note": 5}, 3])
+def test_an_estimate_that_is_none_is_no_estimate(nasty):
+    assert page.as_if_words({"as_if": nasty}) in (
+        "", "as if it fitted: not computed",
+    )  # fmt: skip
+
+
 # --- on the command line -----------------------------------------------------------------------
 
 
@@ -330,6 +385,17 @@ def test_a_table_and_a_page_and_0_where_one_chip_takes_it(here, monkeypatch, cap
     assert "loihi1          " in out
     assert "akida_akd1000 (rules): no: " in out
     assert "wrote out/index.html" in out
+
+
+def test_the_terminal_has_times_and_sets_estimates_apart(here, monkeypatch, capsys):
+    _, out, _ = spikeport(monkeypatch, capsys, deploy("loihi1,loihi2,truenorth"))
+    head, *rows = out[out.index("chip  ") :].splitlines()
+    titles = [part.strip() for part in re.split(r"\s{2,}", head)]
+    cells = [dict(zip(titles, re.split(r"\s{2,}", row), strict=True)) for row in rows[:2]]
+    for title in ("per step", "per sample", "static", "energy x delay"):
+        assert re.fullmatch(r"[\d.]+ \S+", cells[0][title])
+        assert cells[1][title] == "unknown"
+    assert "\n  as if it fitted: " in out
 
 
 def test_2_where_no_chip_takes_it_and_the_page_says_why(here, monkeypatch, capsys):

@@ -15,6 +15,9 @@ from spikeport.compiler.errors import counted
 from spikeport.compiler.network import Network
 from spikeport.compiler.passes.flatten_graphs import flatten_graphs
 from spikeport.compiler.passes.infer_shapes import infer_shapes
+from spikeport.pages import figures
+from spikeport.pages.plain import figure
+from spikeport.pages.units import NONE, SPACE, number, si
 
 
 def inspected(net: Network) -> dict[str, Any]:
@@ -104,6 +107,7 @@ def print_deployed(result: Mapping[str, Any]) -> None:
         ("latency", counted(result["latency_steps"], "step")),
         ("resources", resources_words(result["resources"])),
         ("energy", _energy(result["energy"])),
+        ("time", time_words(result["time"])),
     ):
         table.add_row(name, escape(value))
     console.print(table)
@@ -159,9 +163,11 @@ def _energy(energy: Mapping[str, Any]) -> str:
     if not energy["known"]:
         return f"unknown: {energy['why']}"
     low, high = energy["interval"]
+    static = _spaced(si(energy["static_joules_per_sample"], "J"))
     return (
         f"{joules(energy['joules_per_sample'])} per sample ({joules(low)} to {joules(high)}), "
-        f"{energy['column']}, dynamic{_left_out(energy)}"
+        f"{energy['column']}, dynamic{_left_out(energy)}; "
+        f"static {'unknown' if static == NONE else static}"
     )
 
 
@@ -176,7 +182,25 @@ def joules(value: float) -> str:
     >>> joules(7.18e-6)
     '7.18 µJ'
     """
-    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p")):
-        if abs(value) >= factor:
-            return f"{value / factor:.3g} {prefix}J"
-    return f"{value:.3g} J"
+    return _spaced(si(value, "J"))
+
+
+def time_words(time: Mapping[str, Any]) -> str:
+    """Return in one line how long a step and a sample take, or why that is not known.
+
+    >>> time_words({"known": False, "why": "nothing is published"})
+    'unknown: nothing is published'
+    """
+    if not figures.known(time):
+        return figures.why_not(time)
+    ends = [figures.step_words(time), si(figure(time, "latency", "seconds"), "s")]
+    rate = number(figure(time, "throughput", "samples_per_second"))
+    late = "" if time["budget"]["keeps_up"] else ", TOO SLOW for its time step"
+    return _spaced(
+        f"{ends[0]} per step, {ends[1]} per sample, {rate} samples per second, "
+        f"{time['column']}, {figures.model_words(time)}{late}"
+    )
+
+
+def _spaced(text: str) -> str:
+    return text.replace(SPACE, " ")

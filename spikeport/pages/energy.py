@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikeport.pages import svg, units
-from spikeport.pages.plain import at, items, table
+from spikeport.pages.figures import host_words, spread
+from spikeport.pages.plain import at, figure, items, pair, table, words
+from spikeport.pages.sums import chips, layers, sums
 from spikeport.pages.units import percent, si
 from spikeport.pages.verdict import interval, spoken
 
 BAR_WIDTH = 1000.0
+LONGEST_SOURCE = 2000  # characters
 #: A cost kind above this share of the whole hides the others: they get a scale of their own.
 HIDING = 0.7
 
@@ -22,7 +25,10 @@ KINDS = {
     "synaptic_op": "k4",
     "synaptic_op_sparse": "k5",
     "synaptic_op_conv": "k6",
+    "crossbar_op": "k4",
+    "dense_synaptic_op": "k4",
     "packet": "k7",
+    "packet_in": "ka",
     "hop_east_west": "k8",
     "hop_north_south": "k9",
     "state_reset": "k0",
@@ -30,16 +36,14 @@ KINDS = {
 
 
 def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
-    """Return the bars, the shares and the ledger of the energy."""
-    used = at(result, "energy", "column")
+    """Return the sums, the bars, the shares and the ledger of the energy."""
+    used = words(result, "energy", "column")
     columns = table(result, "energy", "columns")
     if not columns and used:
         columns = {used: table(result, "energy")}
     kinds = _kinds(columns)
     biggest = _hiding(columns)
     panels = [_panel(columns, "", used), _panel(columns, biggest, used) if biggest else None]
-    by_population = table(result, "energy", "by_population")
-    most = max((cost or 0 for cost in by_population.values()), default=0)
     ledger = items(result, "energy", "ledger")
     return {
         "panels": [panel for panel in panels if panel],
@@ -50,33 +54,39 @@ def energy(result: Mapping[str, Any], sources: list[str]) -> dict[str, Any]:
                 "name": spoken(kind),
                 "colour": colour,
                 "costs": [
-                    _cost_and_share(at(column, "by_kind", kind), at(column, "joules_per_sample"))
+                    _cost_and_share(
+                        figure(column, "by_kind", kind), figure(column, "joules_per_sample")
+                    )
                     for column in columns.values()
                 ],
             }
             for kind, colour in kinds.items()
         ],
-        "totals": [si(at(column, "joules_per_sample"), "J") for column in columns.values()],
-        "by_population": [
-            (name, si(cost, "J"), (cost or 0) / most if most else 0.0)
-            for name, cost in by_population.items()
-        ],
+        "totals": [si(figure(column, "joules_per_sample"), "J") for column in columns.values()],
+        "sums": sums(columns, table(result, "time", "columns"), used),
+        "layers": layers(at(result, "energy"), kinds, biggest),
+        "layers_without": spoken(biggest),
+        "chips": chips(at(result, "energy")),
+        "host": host_words(at(result, "energy")),
+        "not_comparable": [str(line) for line in items(result, "energy", "not_comparable")],
         "ledger": [
             {
-                "population": at(entry, "population"),
-                "kind": spoken(at(entry, "kind")),
-                "events": units.number(at(entry, "events_per_sample")),
-                "each": si(at(entry, "joules_per_event"), "J"),
-                "cost": si(at(entry, "joules_per_sample"), "J"),
-                "basis": at(entry, "basis") or units.NONE,
-                "source": sources.index(at(entry, "source")) + 1 if at(entry, "source") else None,
+                "population": words(entry, "population") or "chip",
+                "kind": spoken(words(entry, "kind")),
+                "events": units.number(figure(entry, "events_per_sample")),
+                "each": si(figure(entry, "joules_per_event"), "J"),
+                "spread": _spread(entry),
+                "cost": si(figure(entry, "joules_per_sample"), "J"),
+                "interval": _interval(entry),
+                "basis": words(entry, "basis") or units.NONE,
+                "source": number_of(at(entry, "source"), sources),
             }
             for entry in ledger[: units.MAX_TABLE]
         ],
         "ledger_left_out": max(0, len(ledger) - units.MAX_TABLE),
-        "static": at(result, "energy", "static"),
-        "why": at(result, "energy", "why") or "",
-        "left_out": [spoken(kind) for kind in items(result, "energy", "left_out")],
+        "static": words(result, "energy", "static", most=2000),
+        "why": words(result, "energy", "why"),
+        "left_out": [spoken(str(kind)) for kind in items(result, "energy", "left_out")],
     }
 
 
@@ -86,8 +96,17 @@ def sources_of(result: Mapping[str, Any]) -> list[str]:
         *items(result, "energy", "sources"),
         *(at(column, "source") for column in table(result, "energy", "columns").values()),
         *(at(entry, "source") for entry in items(result, "energy", "ledger")),
+        *items(result, "time", "sources"),
+        *(at(row, "source") for row in items(result, "baselines", "rows")),
     ]
-    return list(dict.fromkeys(source for source in named if source))
+    texts = (words(source, most=LONGEST_SOURCE) for source in named)
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+def number_of(source: Any, sources: list[str]) -> int | None:
+    """Return the number of a source in the list at the end of the page, or None."""
+    text = words(source, most=LONGEST_SOURCE)
+    return sources.index(text) + 1 if text in sources else None
 
 
 def _kinds(columns: Mapping[str, Any]) -> dict[str, str]:
@@ -98,10 +117,17 @@ def _kinds(columns: Mapping[str, Any]) -> dict[str, str]:
     return {kind: KINDS[kind] for kind in known} | {kind: "kx" for kind in others}
 
 
+def _costs(column: Any) -> dict[str, float]:
+    """Return kind -> joules, without those below 0: nothing gives energy back."""
+    return {
+        str(kind): max(figure(cost) or 0.0, 0.0) for kind, cost in table(column, "by_kind").items()
+    }
+
+
 def _hiding(columns: Mapping[str, Any]) -> str:
     """Return the kind that hides the others in some column, or an empty text."""
     for column in columns.values():
-        kinds = {kind: cost or 0 for kind, cost in table(column, "by_kind").items()}
+        kinds = _costs(column)
         biggest = max(kinds, key=lambda kind: kinds[kind], default="")
         if biggest and 0 < sum(kinds.values()) * HIDING < kinds[biggest] < sum(kinds.values()):
             return biggest
@@ -112,11 +138,11 @@ def _panel(columns: Mapping[str, Any], without: str, used: Any) -> dict[str, Any
     """Return one bar per cost column on a common axis, leaving out one kind."""
     bars = []
     for name, column in columns.items():
-        costs = {kind: cost or 0 for kind, cost in table(column, "by_kind").items()}
+        costs = _costs(column)
         parts = [(kind, costs[kind]) for kind in _kinds(columns) if kind in costs]
         parts = [(kind, cost) for kind, cost in parts if kind != without]
-        bounds = items(column, "interval")
-        bars.append((name, column, parts, bounds if len(bounds) == 2 and not without else []))
+        bounds = pair(column, "interval")
+        bars.append((name, column, parts, bounds if bounds is not None and not without else ()))
     most = max(
         (max([sum(c for _, c in parts), *bounds]) for _, _, parts, bounds in bars), default=0
     )
@@ -136,7 +162,7 @@ def _panel(columns: Mapping[str, Any], without: str, used: Any) -> dict[str, Any
             {
                 "name": name,
                 "used": name == used,
-                "title": at(column, "title") or "",
+                "title": words(column, "title"),
                 "total": si(sum(cost for _, cost in parts), "J"),
                 "interval": interval(column) if bounds else "",
                 "segments": [
@@ -150,5 +176,15 @@ def _panel(columns: Mapping[str, Any], without: str, used: Any) -> dict[str, Any
     }
 
 
-def _cost_and_share(cost: Any, total: Any) -> tuple[str, str]:
+def _spread(entry: Any) -> str:
+    ends = pair(entry, "plus_minus")
+    return "" if ends is None else spread(ends)
+
+
+def _interval(entry: Any) -> str:
+    ends = pair(entry, "interval")
+    return units.NONE if ends is None else units.si_range(*ends, "J")
+
+
+def _cost_and_share(cost: float | None, total: float | None) -> tuple[str, str]:
     return si(cost, "J"), percent(cost / total if cost is not None and total else None, 1)

@@ -7,16 +7,19 @@ came out of a file is escaped by the template, which is the only place where mar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from spikeport.pages import svg, units
 from spikeport.pages.attribution import attribution
+from spikeport.pages.baselines import baselines
 from spikeport.pages.cores import core_rows, limit_rows, resources_of
 from spikeport.pages.energy import energy, sources_of
 from spikeport.pages.held import spoken_resource, total_words
 from spikeport.pages.mesh import Drawing, draw
 from spikeport.pages.overflow import HEAD, overflow_sentence, overflow_words
 from spikeport.pages.plain import at, items, printable, table
+from spikeport.pages.time import time
 from spikeport.pages.units import count, many, percent, si
 from spikeport.pages.verdict import (
     analog_words,
@@ -63,6 +66,7 @@ def page(result: Mapping[str, Any]) -> str:
     return text.rstrip() + "\n"
 
 
+@cache
 def environment() -> Any:
     """Return what fills in templates: every value is escaped, none may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -94,6 +98,8 @@ def view(result: Mapping[str, Any]) -> dict[str, Any]:
         "rasters": rasters(result),
         "rasters_left_out": max(0, len(items(result, "rasters")) - MAX_PLOTS),
         "energy": energy(result, sources),
+        "time": time(result, sources),
+        "baselines": baselines(result, sources),
         "mesh": mesh(result),
         "cores": core_rows(result),
         "held": [spoken_resource(name) for name in resources_of(result)],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from spikeport.pages.attribution import attribution
 from spikeport.pages.held import total_words
+from spikeport.pages.markup import table_lines, text
 from spikeport.pages.overflow import overflow_sentence
-from spikeport.pages.plain import at, items, printable, table
+from spikeport.pages.plain import at, figure, items, printable, table, words
+from spikeport.pages.sums import sums
+from spikeport.pages.time_lines import baseline_lines, time_lines
 from spikeport.pages.units import NONE, count, exact, percent, setting, si
 from spikeport.pages.verdict import (
     WORDING,
@@ -33,7 +35,7 @@ MARKS = {
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """Return the summary: verdicts, parity, budget, energy, resources, assumptions.
+    """Return the summary: verdicts, parity, budget, energy, time, resources, assumptions.
 
     Args:
         result: as `write_report` takes it, with finite numbers only.
@@ -47,6 +49,8 @@ def summary(result: Mapping[str, Any]) -> str:
         ["## Parity", *_parity(result)],
         _attribution(result),
         ["## Energy", *_energy(result)],
+        time_lines(result),
+        baseline_lines(result),
         ["## Resources", *_resources(result)],
         ["## Assumed", *_assumed(result)],
         _notes(result),
@@ -60,27 +64,6 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     lines = [f"* {text(str(note)[:400])}" for note in notes[:MOST_NOTES]]
     more = [f"* {len(notes) - MOST_NOTES} more in report.json"] if len(notes) > MOST_NOTES else []
     return ["## Notes", *lines, *more] if lines else []
-
-
-def text(value: Any) -> str:
-    """Return a text that Markdown shows as it is, on one line.
-
-    >>> text("a|b <script> *c* in_axons")
-    'a\\\\|b &lt;script&gt; \\\\*c\\\\* in_axons'
-    """
-    line = " ".join(str(value).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\|*`\[\]#~$])", r"\\\1", line)
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", line)
-
-
-def table_lines(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return a table whose cells are Markdown already."""
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(line)} |" for line in lines),
-    ]
 
 
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
@@ -134,23 +117,28 @@ def _attribution(result: Mapping[str, Any]) -> list[str]:
 
 
 def _energy(result: Mapping[str, Any]) -> list[str]:
-    used = at(result, "energy", "column")
+    used = words(result, "energy", "column")
     columns = table(result, "energy", "columns") or (
         {used: table(result, "energy")} if used else {}
     )
     if at(result, "energy", "known") is False:
-        return [f"Unknown: {text(at(result, 'energy', 'why'))}."]
+        return [f"Unknown: {text(words(result, 'energy', 'why'))}."]
     if not columns:
         return ["Not estimated."]
     kinds = dict.fromkeys(kind for column in columns.values() for kind in table(column, "by_kind"))
     head = ("per sample", *(text(f"{name} (used)" if name == used else name) for name in columns))
     rows = [
-        ("**all**", *(f"**{si(at(c, 'joules_per_sample'), 'J')}**" for c in columns.values())),
+        ("**all**", *(f"**{si(figure(c, 'joules_per_sample'), 'J')}**" for c in columns.values())),
         ("interval", *(interval(column) for column in columns.values())),
     ]
+    sums_ = sums(columns, table(result, "time", "columns"), used)
+    if sums_:
+        rows[0] = ("**all, dynamic**", *rows[0][1:])
+        rows.append(("static", *(text(row["static"]) for row in sums_)))
+        rows.append(("together", *(text(row["total"]) for row in sums_)))
     for kind in kinds:
         rows.append(
-            (text(spoken(kind)), *(si(at(c, "by_kind", kind), "J") for c in columns.values()))
+            (text(spoken(kind)), *(si(figure(c, "by_kind", kind), "J") for c in columns.values()))
         )
     return table_lines(head, rows)
 

@@ -1,7 +1,7 @@
-"""The chip as drawings: how full each core is, and the traffic between its tiles.
+"""The chip as drawings: how full and how busy each core is, and the traffic between its tiles.
 
 Pure functions from the plain values of a result to positions and words; `mesh.html` puts them
-into elements. Of a large system only the part that is used is drawn.
+into elements.
 """
 
 from __future__ import annotations
@@ -11,64 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spikeport.pages.busy import Busy, busy
+from spikeport.pages.grid import CORE_WITH_TEXT, Grid, grid_of, place_of, slot_of
 from spikeport.pages.held import spoken_resource
 from spikeport.pages.plain import at, items, table
 from spikeport.pages.svg import Tick, whole_ticks
 from spikeport.pages.units import count, number, percent
 
-MAX_TILES = 1024  # of a whole mesh; of a larger one the used part is drawn
 MAX_LINKS = 3000  # the busiest ones
-WIDEST = 984.0
-LARGEST_CORE, SMALLEST_CORE, CORE_WITH_TEXT = 27.0, 5.0, 20.0
-GAP = 2.0
-#: Room in a tile around its cores, and between tiles: of a mesh, and of one with many columns.
-ROOM, NARROW, MANY_COLUMNS = (3.0, 6.0), (1.0, 3.0), 24
 THINNEST, THICKEST = 1.0, 8.0
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Which tiles are drawn, and how large.
-
-    Attributes:
-        left, top, columns, rows: the drawn part of the mesh, in tiles.
-        per_tile, side: cores of a tile, and how many stand beside each other.
-        core, tile, pitch: sides of a core and a tile, and from tile to tile, in pixels.
-        pad, between: room in a tile around its cores, and between tiles.
-        note: what is not drawn, or an empty text.
-    """
-
-    left: int
-    top: int
-    columns: int
-    rows: int
-    per_tile: int
-    side: int
-    core: float
-    tile: float
-    pitch: float
-    pad: float
-    between: float
-    note: str
-
-    @property
-    def width(self) -> float:
-        """Of the drawing, in pixels."""
-        return self.columns * self.pitch - self.between
-
-    @property
-    def height(self) -> float:
-        """Of the drawing, in pixels."""
-        return self.rows * self.pitch - self.between
-
-    def corner(self, x: int, y: int) -> tuple[float, float]:
-        """Return the upper left corner of a tile."""
-        return (x - self.left) * self.pitch, (y - self.top) * self.pitch
-
-    def centre(self, x: int, y: int) -> tuple[float, float]:
-        """Return the middle of a tile."""
-        left, top = self.corner(x, y)
-        return left + self.tile / 2, top + self.tile / 2
 
 
 @dataclass(frozen=True)
@@ -95,13 +46,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Both drawings of a chip.
+    """The drawings of a chip.
 
     Attributes:
         grid: sizes.
         tiles, empty: paths of all tiles, and of the cores that are not used.
         cores: those that are used.
         all_cores: how many are drawn.
+        busy: how long each core works per step, or None where that is not known.
         links: the traffic; `traffic` says it in words.
         x_ticks, y_ticks: numbers of columns and rows.
         borders: path of the lines between chips.
@@ -113,6 +65,7 @@ class Drawing:
     empty: str
     cores: tuple[Core, ...]
     all_cores: int
+    busy: Busy | None
     links: tuple[Link, ...]
     traffic: tuple[str, ...]
     x_ticks: tuple[Tick, ...]
@@ -131,7 +84,7 @@ def draw(mesh: Mapping[str, Any], cores: Sequence[Any], limits: Mapping[str, Any
     """
     links = [link for link in items(mesh, "links") if len(items(link, "from")) == 2]
     grid = grid_of(mesh, cores, links)
-    used = {_slot(core, grid): _core(core, grid, limits) for core in cores}
+    used = {slot_of(core, grid): _core(core, grid, limits) for core in cores}
     places = [
         (grid.left + column, grid.top + row)
         for row in range(grid.rows)
@@ -144,9 +97,10 @@ def draw(mesh: Mapping[str, Any], cores: Sequence[Any], limits: Mapping[str, Any
     return Drawing(
         grid=grid,
         tiles="".join(_square(*grid.corner(x, y), grid.tile) for x, y in places),
-        empty="".join(_square(*_place(s, grid), grid.core) for s in slots if s not in used),
+        empty="".join(_square(*place_of(s, grid), grid.core) for s in slots if s not in used),
         cores=tuple(used[slot] for slot in sorted(used)),
         all_cores=len(slots),
+        busy=busy(cores, grid),
         links=tuple(_link(link, grid, most, link is shown[0]) for link in reversed(shown)),
         traffic=traffic_words(mesh),
         x_ticks=tuple(
@@ -167,32 +121,6 @@ def draw(mesh: Mapping[str, Any], cores: Sequence[Any], limits: Mapping[str, Any
             if note
         ),
     )
-
-
-def grid_of(mesh: Mapping[str, Any], cores: Sequence[Any], links: Sequence[Any]) -> Grid:
-    """Return the part of the mesh that is drawn: all of it, or what is used of a large one."""
-    chips = int(at(mesh, "chips") or 1)
-    columns, rows = int(at(mesh, "tiles_x") or 1) * chips, int(at(mesh, "tiles_y") or 1)
-    per_tile = int(at(mesh, "cores_per_tile") or 1)
-    left = top = 0
-    note = ""
-    if columns * rows > MAX_TILES:
-        ends = [(int(at(c, "tile_x") or 0), int(at(c, "tile_y") or 0)) for c in cores]
-        ends += [tuple(items(link, key)) for link in links for key in ("from", "to")]
-        ends = ends or [(0, 0)]
-        left, top = min(x for x, _ in ends), min(y for _, y in ends)
-        before = columns, rows
-        columns, rows = (max(x for x, _ in ends) - left + 1), (max(y for _, y in ends) - top + 1)
-        if (columns, rows) != before:
-            drawn, whole = (f"{count(x)} by {count(y)}" for x, y in ((columns, rows), before))
-            note = f"the used {drawn} of {whole} tiles are drawn"
-    side = math.ceil(math.sqrt(per_tile))
-    pad, between = ROOM if columns <= MANY_COLUMNS else NARROW
-    room = (WIDEST / columns - between - 2 * pad - (side - 1) * GAP) / side
-    core = min(max(room, SMALLEST_CORE), LARGEST_CORE)
-    tile = side * core + (side - 1) * GAP + 2 * pad
-    pitch = tile + between
-    return Grid(left, top, columns, rows, per_tile, side, core, tile, pitch, pad, between, note)
 
 
 def load_of(core: Any, limits: Mapping[str, Any]) -> float:
@@ -230,25 +158,16 @@ def traffic_words(mesh: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _slot(core: Any, grid: Grid) -> tuple[int, int, int]:
-    """Return (tile x, tile y, place in the tile) of a core."""
-    number_ = int(at(core, "core") or 0)
-    return int(at(core, "tile_x") or 0), int(at(core, "tile_y") or 0), number_ % grid.per_tile
-
-
-def _place(slot: tuple[int, int, int], grid: Grid) -> tuple[float, float]:
-    x, y = grid.corner(slot[0], slot[1])
-    row, column = divmod(slot[2], grid.side)
-    step = grid.core + GAP
-    return x + grid.pad + column * step, y + grid.pad + row * step
-
-
 def _core(core: Any, grid: Grid, limits: Mapping[str, Any]) -> Core:
     share = load_of(core, limits)
     tiny = 0 < share < 0.01
     label = ("<1" if tiny else f"{100 * share:.0f}") if grid.core >= CORE_WITH_TEXT else ""
     return Core(
-        *_place(_slot(core, grid), grid), share, min(int(share * 5), 4), label, _title(core, share)
+        *place_of(slot_of(core, grid), grid),
+        share,
+        min(int(share * 5), 4),
+        label,
+        _title(core, share),
     )
 
 

@@ -65,8 +65,8 @@ def items(value: Any, *keys: str) -> list[Any]:
     return list(found) if isinstance(found, list) else []
 
 
-#: Sizes beyond these are no figure of any chip, and not worth the digits that they would take.
-LARGEST_FIGURE = 1e60
+#: Sizes beyond these are no figure of any chip: larger ones count as unknown, smaller ones as 0.
+SMALLEST_FIGURE, LARGEST_FIGURE = 1e-60, 1e60
 
 
 def figure(value: Any, *keys: str) -> float | None:
@@ -78,7 +78,9 @@ def figure(value: Any, *keys: str) -> float | None:
     found = at(value, *keys)
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
-    return float(found) if abs(found) <= LARGEST_FIGURE else None
+    if not abs(found) <= LARGEST_FIGURE:
+        return None
+    return float(found) if abs(found) >= SMALLEST_FIGURE else 0.0
 
 
 def pair(value: Any, *keys: str) -> tuple[float, float] | None:

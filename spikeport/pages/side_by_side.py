@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikeport.pages import figures
 from spikeport.pages.held import memory_words, spoken_resource
 from spikeport.pages.mesh import draw
-from spikeport.pages.plain import at, finite, items, printable, table
+from spikeport.pages.plain import at, figure, finite, items, printable, table, words
 from spikeport.pages.units import NONE, count, many, percent, si, si_range
 
 FILES = {"index_html": "index.html", "index_json": "index.json", "index_md": "index.md"}
 #: Reasons in a table and on the page; all of them are in index.json.
 MOST_REASONS, MOST_ON_PAGE = 2, 40
+DELAY = "energy \N{MULTIPLICATION SIGN} delay"
 COLUMNS = ("chip", "level", "takes it", "accuracy", "spikes", "cores", "memory", "fullest core",
-           "latency", "energy per sample")  # fmt: skip
+           "steps late", "time per step", "time per sample", "energy per sample",
+           DELAY)  # fmt: skip
+AS_IF = "as if it fitted: "
 
 
 def write_index(result: Mapping[str, Any], folder: Path) -> None:
@@ -54,7 +58,13 @@ def page(result: Mapping[str, Any]) -> str:
             settings=settings(shown),
             verdict=verdict(shown),
             columns=COLUMNS,
-            rows=[{"cells": cells(row), "report": at(row, "report")} | row for row in rows],
+            rows=[
+                {"cells": cells(row), "report": at(row, "report"), "estimate": as_if_words(row)}
+                | row
+                for row in rows
+            ],
+            apart=not_comparable(rows),
+            estimates=as_if_notes(rows),
             sentence=sentence,
             maps=[
                 (row["chip"], draw(table(row, "mesh"), items(row, "cores"), table(row, "limits")))
@@ -76,10 +86,15 @@ def page(result: Mapping[str, Any]) -> str:
 
 def summary(result: Mapping[str, Any]) -> str:
     """Return the table in Markdown, for the summary of a CI run."""
-    from spikeport.pages.markdown import table_lines, text
+    from spikeport.pages.markup import table_lines, text
 
     shown = printable(result)
-    body = [tuple(text(cell) for cell in cells(row).values()) for row in items(shown, "chips")]
+    rows = items(shown, "chips")
+    body = [tuple(text(cell) for cell in cells(row).values()) for row in rows]
+    below = [f"* {text(at(row, 'chip'))}, {text(as_if_words(row))}" for row in rows
+             if as_if_words(row)]  # fmt: skip
+    below += [f"* {text(line)}" for line in as_if_notes(rows)]
+    below += [f"* {text(chip)}: {text(line)}" for chip, line in not_comparable(rows)]
     return "\n".join(
         [
             f"# {text(at(shown, 'graph') or 'network')} on several chips",
@@ -88,6 +103,7 @@ def summary(result: Mapping[str, Any]) -> str:
             "",
             *table_lines(COLUMNS, body),
             "",
+            *([*below, ""] if below else []),
             f"spikeport {text(at(shown, 'spikeport') or '')}; all figures: `index.json`",
             "",
         ]
@@ -96,7 +112,7 @@ def summary(result: Mapping[str, Any]) -> str:
 
 def cells(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the words of one row, by column."""
-    resources = table(row, "resources")
+    resources, time = table(row, "resources"), at(row, "time")
     said = (
         str(at(row, "chip")),
         str(at(row, "level")),
@@ -107,7 +123,10 @@ def cells(row: Mapping[str, Any]) -> dict[str, str]:
         memory_words(resources) if resources else NONE,
         fullest_words(at(row, "fullest"), resources),
         NONE if at(row, "latency_steps") is None else many(row["latency_steps"], "step"),
-        energy_words(row),
+        _time_words(time, figures.step_words),
+        _time_words(time, figures.latency_words),
+        both_words(row),
+        _time_words(time, figures.delay_words),
     )
     return dict(zip(COLUMNS, said, strict=True))
 
@@ -182,6 +201,54 @@ def energy_words(row: Mapping[str, Any]) -> str:
     bounds = items(energy, "interval")
     interval = f", {si_range(bounds[0], bounds[1], 'J')}" if len(bounds) == 2 else ""
     return f"{si(at(energy, 'joules_per_sample'), 'J')} ({at(energy, 'column')}{interval})"
+
+
+def both_words(row: Mapping[str, Any]) -> str:
+    """Say the dynamic energy, and the static energy beside it."""
+    static = figure(row, "energy", "static_joules_per_sample")
+    said = energy_words(row)
+    return said if static is None else f"{said}; static {si(static, 'J')}"
+
+
+def as_if_words(row: Mapping[str, Any]) -> str:
+    """Say what a chip that refuses the network would take if it fitted; "" where none knows.
+
+    >>> as_if_words({"as_if": {"energy": {"joules_per_sample": 1e-6, "column": "a"}}})
+    'as if it fitted: 1\xa0µJ dynamic, a; time not computed'
+    """
+    found = table(row, "as_if")
+    if not found:
+        return ""
+    energy, time = at(found, "energy"), at(found, "time")
+    said = figures.why_not(energy)
+    if figures.known(energy):
+        static = figure(energy, "static_joules_per_sample")
+        beside = "" if static is None else f", {si(static, 'J')} static"
+        said = f"{figures.dynamic_words(energy)} dynamic{beside}, {words(energy, 'column')}"
+        bare = f"time {figures.why_not(time)}"
+        said += "; " + (f"{figures.step_words(time)} per step, {figures.latency_words(time)} per "
+                        "sample" if figures.known(time) else bare)  # fmt: skip
+    delay = figures.delay_words(time)
+    return AS_IF + said + ("" if delay == NONE else f"; {DELAY} {delay}")
+
+
+def as_if_notes(rows: Iterable[Any]) -> list[str]:
+    """Return what such estimates are worth, each note once."""
+    notes = (words(row, "as_if", "note") for row in rows)
+    return [note for note in dict.fromkeys(notes) if note]
+
+
+def not_comparable(rows: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return (chip, why its figures must not be held against another's)."""
+    return [(words(row, "chip"), words(line)) for row in rows
+            for line in items(row, "not_comparable") if words(line)]  # fmt: skip
+
+
+def _time_words(time: Any, say: Callable[[Any], str]) -> str:
+    if not time:
+        return NONE
+    said = say(time) if figures.known(time) else NONE
+    return "unknown" if said == NONE else said
 
 
 def energy_source(row: Mapping[str, Any]) -> str:

@@ -91,16 +91,16 @@ def si(value: Any, unit: str) -> str:
     """
     if value is None:
         return NONE
-    prefix = _prefix(value)
-    return f"{_scaled(value, prefix)}{SPACE}{PREFIXES[prefix]}{unit}"
+    prefix = prefix_of(value)
+    return f"{scaled(value, prefix)}{SPACE}{PREFIXES[prefix]}{unit}"
 
 
 def si_range(low: Any, high: Any, unit: str) -> str:
     """Return `low to high unit`, both with the prefix of the higher one."""
     if low is None or high is None:
         return NONE
-    prefix = _prefix(high)
-    return f"{_scaled(low, prefix)} to {_scaled(high, prefix)}{SPACE}{PREFIXES[prefix]}{unit}"
+    prefix = prefix_of(high)
+    return f"{scaled(low, prefix)} to {scaled(high, prefix)}{SPACE}{PREFIXES[prefix]}{unit}"
 
 
 def setting(name: str, value: Any) -> str:
@@ -110,7 +110,8 @@ def setting(name: str, value: Any) -> str:
     return "not set" if value is None or value == "" else number(value)
 
 
-def _prefix(value: float) -> int:
+def prefix_of(value: float) -> int:
+    """Return the power of ten of the SI prefix that a value is shown with."""
     if value == 0:
         return 0
     rounded = float(f"{value:.2e}")  # 999.9 nJ is 1 uJ
@@ -118,7 +119,8 @@ def _prefix(value: float) -> int:
     return min(max(exponent, -18), 12)
 
 
-def _scaled(value: float, prefix: int) -> str:
+def scaled(value: float, prefix: int) -> str:
+    """Return a value without its prefix, which is a power of ten, with three figures."""
     shown = value / 10.0**prefix
     text = f"{shown:.3g}" if abs(shown) < 999.5 else f"{shown:.0f}"
     return text.replace("-", MINUS)

@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spikeport.pages.plain import at, items, table
-from spikeport.pages.units import MINUS, NONE, SPACE, count, many, number, percent, si, si_range
+from spikeport.pages import figures
+from spikeport.pages.plain import at, figure, items, pair, table, words
+from spikeport.pages.units import (
+    MINUS,
+    NONE,
+    SPACE,
+    TIMES,
+    count,
+    many,
+    number,
+    percent,
+    si,
+    si_range,
+)
 
 WORDING = "equal to Lava 0.10 (software); not compared with silicon"
 #: Accuracy lost on the way, as a share, up to which a deployment is called good, then fair.
@@ -25,9 +37,13 @@ class Verdict:
     lines: tuple[str, ...]
 
 
-def verdicts(result: Mapping[str, Any]) -> tuple[Verdict, Verdict, Verdict]:
-    """Return what became of the accuracy, of the bits, and what a sample costs."""
-    return accuracy(result), bits(result), energy(result)
+def verdicts(result: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Return what became of the accuracy, of the bits, what a sample costs, how long it takes.
+
+    An old result, from before time was computed, says nothing of it.
+    """
+    found = accuracy(result), bits(result), energy(result)
+    return (*found, time(result)) if table(result, "time") else found
 
 
 def accuracy(result: Mapping[str, Any]) -> Verdict:
@@ -76,22 +92,53 @@ def bits(result: Mapping[str, Any]) -> Verdict:
 def energy(result: Mapping[str, Any]) -> Verdict:
     """Say what one sample costs, how sure that is, and by whose figures."""
     title = "Energy per sample"
-    joules = at(result, "energy", "joules_per_sample")
-    if at(result, "energy", "known") is False:
-        return Verdict(title, "absent", "unknown", (str(at(result, "energy", "why")),))
+    found = table(result, "energy")
+    joules, column = figure(found, "joules_per_sample"), words(found, "column")
+    if at(found, "known") is False:
+        return Verdict(title, "absent", "unknown", (words(found, "why"),))
     if joules is None:
         return Verdict(title, "absent", "not estimated", ("there are no cost figures",))
-    column = at(result, "energy", "column")
-    lines = [f"{interval(result['energy'])} by {at(result, 'energy', 'title') or column}"]
-    kinds = {kind: cost for kind, cost in table(result, "energy", "by_kind").items() if cost}
-    if kinds and joules:
-        most = max(kinds, key=lambda kind: kinds[kind])
+    lines = [f"{interval(found)} by {words(found, 'title') or column}"]
+    if "static_joules_per_sample" in found:
+        lines[0] += ", dynamic"
+        static = figures.static_words(found)
+        lines.append(f"static, apart: {'unknown' if static == NONE else static}")
+    kinds = {kind: figure(cost) or 0.0 for kind, cost in table(found, "by_kind").items()}
+    most = max(kinds, key=lambda kind: kinds[kind], default="")
+    if most and kinds[most] > 0 and joules > 0:
         lines.append(f"most of it: {spoken(most)}, {percent(kinds[most] / joules, 1)}")
-    others = table(result, "energy", "columns")
-    for name, other in others.items():
+    for name, other in table(found, "columns").items():
         if name != column:
-            lines.append(f"by {name}: {si(at(other, 'joules_per_sample'), 'J')}")
+            lines.append(f"by {name}: {si(figure(other, 'joules_per_sample'), 'J')}")
     return Verdict(title, "plain", si(joules, "J"), tuple(lines))
+
+
+def time(result: Mapping[str, Any]) -> Verdict:
+    """Say how long a step and a sample take, how sure that is, and by which model."""
+    title, found = "Time per step", at(result, "time")
+    if not figures.known(found):
+        return Verdict(title, "absent", "unknown", (figures.why_not(found),))
+    ends = pair(found, "interval")
+    by = words(found, "title") or words(found, "column")
+    lines = [by if ends is None or ends[0] == ends[1] else f"{si_range(*ends, 's')} by {by}"]
+    steps = figure(found, "latency", "steps")
+    of = "" if steps is None else f" ({number(steps)} steps)"
+    lines += [
+        f"model: {figures.model_words(found)}",
+        f"a sample{of}: {si(figure(found, 'latency', 'seconds'), 's')}; "
+        f"{number(figure(found, 'throughput', 'samples_per_second'))} samples per second",
+    ]
+    delay = figure(found, "energy_delay", "joule_seconds")
+    if delay is not None:
+        of = words(found, "energy_delay", "of")
+        said = f"energy {TIMES} delay: {si(delay, figures.JOULE_SECONDS)}"
+        lines.append(f"{said}, {of}" if of else said)
+    late = at(found, "budget", "keeps_up") is False
+    if late:
+        over = percent(figure(found, "budget", "over"), 1)
+        lines.append(f"over its budget in {over} of the steps")
+    step = si(figure(found, "seconds_per_step"), "s")
+    return Verdict(title, "bad" if late else "plain", step, tuple(lines))
 
 
 def chip_against_reference(result: Mapping[str, Any]) -> str:
@@ -154,8 +201,8 @@ def difference(first: Any, one: str, other: str) -> str:
 
 def interval(cost: Any) -> str:
     """Return the band of a cost: `4.9 to 7.2 uJ`."""
-    bounds = items(cost, "interval")
-    return si_range(bounds[0], bounds[1], "J") if len(bounds) == 2 else "no interval"
+    bounds = pair(cost, "interval")
+    return "no interval" if bounds is None else si_range(*bounds, "J")
 
 
 def spoken(name: str) -> str:

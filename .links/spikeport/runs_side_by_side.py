@@ -1,0 +1,1 @@
+../../spikeport/runs_side_by_side.py
