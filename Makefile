@@ -3,7 +3,7 @@
 # SPIKEPORT_REQUIRE=engine that the C engine was built.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize bench-train models chips docs constraints links clean dev timing lava sanafe torch-test xylo-test
+.PHONY: help demo test lint fuzz sanitize support bench bench-build bench-peers bench-place bench-quantize bench-train models chips validate docs constraints links clean dev timing lava sanafe torch-test xylo-test
 
 WITH_LAVA = if [ -x .venv-lava/bin/python ]; then : "$${SPIKEPORT_LAVA_PYTHON:=$(CURDIR)/.venv-lava/bin/python}"; \
 	export SPIKEPORT_LAVA_PYTHON; fi;
@@ -83,6 +83,9 @@ timing: sanafe ## compare times and energies with SANA-FE's and write the table 
 
 chips: dev ## write the chip library, what fits what, and the schema of chip files into docs
 	@.venv/bin/python hw_tests/bench/chips_table.py $${CASES:-../shared/cases} docs
+
+validate: dev ## write docs/validation.md: published energies beside what the cost columns say
+	@.venv/bin/python -m hw_tests.bench.validation_table
 
 docs: ## build the documentation in docs/_build/html
 	@.ci/setup docs

@@ -29,7 +29,11 @@ COMMON = (
     *("-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer", "-fwrapv", "-fPIC", "-shared"),
     *("-pthread", "-DSPIKEPORT_ONE_CLONE"),
 )
-TESTS = ("hw_tests/contract/test_engines.py", "hw_tests/unit/test_emulator.py")
+TESTS = (
+    "hw_tests/contract/test_engines.py",
+    "hw_tests/unit/test_emulator.py",
+    "hw_tests/unit/test_mesh_time.py",
+)
 LEAK = re.compile(r"^(?:Direct|Indirect) leak of .*?(?=^\s*$)", re.MULTILINE | re.DOTALL)
 REPEATS = 20
 EARLY = "ignore::pytest.PytestAssertRewriteWarning"  # spikeport is imported before pytest

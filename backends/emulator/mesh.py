@@ -9,7 +9,7 @@ import numpy as np
 from spikeport.backends.emulator.engines import is_native
 from spikeport.compiler.kinds import Array
 from spikeport.compiler.measure import mesh_time as specification
-from spikeport.compiler.measure.mesh_time import Mesh, Messages, MeshTime, summed
+from spikeport.compiler.measure.mesh_time import Mesh, MeshTime, Messages, summed
 
 
 def mesh_time(messages: Messages, mesh: Mesh) -> MeshTime:
