@@ -14,8 +14,8 @@ open was found by running it (2.2.9) and reading its trace of messages:
 Packets leave in the order of their time, at the same time by the number of their core; those of one
 neuron by the number of the target. The other program has the order of its heap there, and sends a
 neuron's packets in the order in which its cores lie in memory: why the two differ by some 0.1 %, by
-about 1 % where one neuron sends to 31 cores. What comes from the host is at its target at time 0, in
-the order of the targets, and takes no way.
+about 1 % where one neuron sends to 31 cores. What comes from the host is at its target at time 0,
+in the order of the targets, and takes no way.
 
 This is the specification; `backends/emulator/mesh.h` is the same in C, operation by operation.
 """
