@@ -28,7 +28,7 @@ from hw_tests.graded_programs import (
 from hw_tests.integer_reference import run_integers
 from spikeport.backends import emulator
 from spikeport.compiler.errors import LoweringError
-from spikeport.compiler.measure.energy import neurobench
+from spikeport.compiler.measure.neurobench import neurobench
 from spikeport.compiler.network import Affine, Delay, Input, Linear, Network, Output
 from spikeport.compiler.place.verify.verify import verify
 from spikeport.compiler.program import GRADED, Cell, CellPopulation, Program, Synapses
